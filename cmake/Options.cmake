@@ -1,0 +1,31 @@
+# Language level, warnings and sanitizers, as one INTERFACE target that every module links.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+
+find_program(HEIMDALL_CCACHE ccache)
+if(HEIMDALL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${HEIMDALL_CCACHE})
+endif()
+
+add_library(heimdall_options INTERFACE)
+target_include_directories(heimdall_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(heimdall_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  target_compile_options(heimdall_options INTERFACE -Wthread-safety)
+endif()
+if(HEIMDALL_WERROR)
+  target_compile_options(heimdall_options INTERFACE -Werror)
+endif()
+if(HEIMDALL_SANITIZERS)
+  target_compile_options(heimdall_options INTERFACE -fsanitize=${HEIMDALL_SANITIZERS} -fno-omit-frame-pointer
+                                                    -fno-sanitize-recover=all)
+  target_link_options(heimdall_options INTERFACE -fsanitize=${HEIMDALL_SANITIZERS})
+endif()
+find_package(Threads REQUIRED)
+target_link_libraries(heimdall_options INTERFACE Threads::Threads)

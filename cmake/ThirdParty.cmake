@@ -1,0 +1,17 @@
+# Every third-party library by one name. Each C library is linked by exactly one module (see the LIBS of the modules).
+
+find_package(PkgConfig REQUIRED)
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(crypto REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+find_path(EXPECTED_INCLUDE_DIR tl/expected.hpp REQUIRED) # libexpected-dev
+find_path(CLI11_INCLUDE_DIR CLI/CLI.hpp REQUIRED)        # libcli11-dev
+find_path(JSON_INCLUDE_DIR nlohmann/json.hpp REQUIRED)   # nlohmann-json3-dev
+
+if(BUILD_TESTING)
+  find_package(GTest REQUIRED)
+  find_package(rapidcheck REQUIRED)
+endif()

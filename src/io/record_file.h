@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "io/fd.h"
+#include "io/sha256.h"
+
+namespace heimdall {
+
+// A sealed file of records: the form of the plan, the orphan ledger and the spools (docs/formats/record-file.md).
+//
+//   file   = "HMDL" kind(8 bytes, NUL padded) version(4 bytes, little endian) record* end
+//   record = length(varint, >= 1) bytes
+//   end    = 0x00 count(8 bytes, little endian) sha256(32 bytes, of everything before it)
+//
+// A file without its end is a file that was cut: no reader ever takes it for a short one.
+
+// Writes `path`.tmp-PID and renames it to `path` when sealed; destroyed unsealed it leaves nothing behind. Not thread-safe.
+class RecordWriter {
+ public:
+  static Result<RecordWriter> create(std::filesystem::path path, std::string_view kind, std::uint32_t version);
+  RecordWriter(RecordWriter&&) noexcept;
+  RecordWriter& operator=(RecordWriter&&) = delete;
+  ~RecordWriter();
+
+  // `record` must not be empty.
+  Result<void> add(std::string_view record);
+  // Durable under its final name when it returns; the digest in hexadecimal.
+  Result<std::string> seal();
+  std::uint64_t count() const { return count_; }
+
+ private:
+  RecordWriter(std::filesystem::path path, std::filesystem::path temporary, UniqueFd fd);
+  Result<void> flush();
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;  // empty once sealed
+  UniqueFd fd_;
+  std::string buffer_;
+  Sha256 hash_;
+  std::uint64_t count_ = 0;
+};
+
+// Reads one from the front. Not thread-safe.
+class RecordReader {
+ public:
+  // not_found, permission_denied; corrupt if it is no file of this kind and version.
+  static Result<RecordReader> open(const std::filesystem::path& path, std::string_view kind, std::uint32_t version);
+
+  // The next record, valid until the next call; nullopt only after the end proved count and digest. corrupt otherwise.
+  Result<std::optional<std::string_view>> next();
+  // Hexadecimal; known once next() returned nullopt.
+  const std::string& digest() const { return digest_; }
+
+ private:
+  RecordReader(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  Result<void> fill(std::size_t wanted);
+  Result<std::string_view> take(std::size_t count);
+  Error damaged(std::string_view how) const;
+
+  UniqueFd fd_;
+  std::string name_;
+  std::string buffer_;
+  std::size_t position_ = 0;
+  Sha256 hash_;
+  std::uint64_t count_ = 0;
+  std::string digest_;
+};
+
+// Reads the whole file and returns its digest: the proof that nobody cut or altered it.
+Result<std::string> verify_record_file(const std::filesystem::path& path, std::string_view kind, std::uint32_t version);
+
+}  // namespace heimdall

@@ -1,0 +1,159 @@
+#include "io/sqlite.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/format.h"
+
+namespace heimdall::sqlite {
+
+namespace {
+
+Error to_error(sqlite3* db, int code, std::string_view what) {
+  const std::string reason = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+  Error error{ErrorCode::internal, format("{}: {}", what, reason)};
+  switch (code & 0xFF) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      error.code = ErrorCode::unavailable;
+      error.hint = "another process is writing to the database; try again when its transaction has ended";
+      break;
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT: error.code = ErrorCode::corrupt; break;
+    case SQLITE_CANTOPEN: error.code = ErrorCode::not_found; break;
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_READONLY: error.code = ErrorCode::permission_denied; break;
+    case SQLITE_INTERRUPT: error.code = ErrorCode::cancelled; break;
+    case SQLITE_ERROR: error.code = ErrorCode::invalid_argument; break;
+    case SQLITE_FULL: error.hint = "free some space on that file system, then run the command again"; break;
+    default: break;
+  }
+  return error;
+}
+
+}  // namespace
+
+Statement::Statement(Statement&& other) noexcept
+    : db_(other.db_), statement_(std::exchange(other.statement_, nullptr)) {}
+Statement& Statement::operator=(Statement&& other) noexcept {
+  std::swap(db_, other.db_);
+  std::swap(statement_, other.statement_);
+  return *this;
+}
+Statement::~Statement() { sqlite3_finalize(statement_); }
+
+// Binding fails only for a parameter that does not exist or without memory: SQLite then reports it at step() (NULL stays bound
+// and our own statements are covered by tests), so these are not checked one by one.
+Statement& Statement::bind(int index, std::int64_t value) {
+  sqlite3_bind_int64(statement_, index, value);
+  return *this;
+}
+Statement& Statement::bind(int index, double value) {
+  sqlite3_bind_double(statement_, index, value);
+  return *this;
+}
+Statement& Statement::bind_text(int index, std::string_view text) {
+  sqlite3_bind_text64(statement_, index, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  return *this;
+}
+Statement& Statement::bind_blob(int index, std::string_view bytes) {
+  // A null pointer would bind NULL.
+  sqlite3_bind_blob64(statement_, index, bytes.empty() ? "" : bytes.data(), bytes.size(), SQLITE_TRANSIENT);
+  return *this;
+}
+Statement& Statement::bind_null(int index) {
+  sqlite3_bind_null(statement_, index);
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  return to_error(db_, sqlite3_extended_errcode(db_), "the database failed");
+}
+
+void Statement::reset() { sqlite3_reset(statement_); }
+
+int Statement::column_count() const { return sqlite3_column_count(statement_); }
+std::string Statement::column_name(int column) const {
+  const char* name = sqlite3_column_name(statement_, column);
+  return name != nullptr ? name : "";
+}
+bool Statement::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+bool Statement::is_blob(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_BLOB; }
+std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+double Statement::real(int column) const { return sqlite3_column_double(statement_, column); }
+std::string_view Statement::bytes(int column) const {
+  // column_blob() on a number would give its text, too, but only column_text() is documented to; both give a blob's bytes.
+  const void* data = is_blob(column) ? sqlite3_column_blob(statement_, column)
+                                     : static_cast<const void*>(sqlite3_column_text(statement_, column));
+  if (data == nullptr) return {};
+  return {static_cast<const char*>(data), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Result<Database> Database::open(const std::filesystem::path& path, OpenMode mode, std::chrono::milliseconds busy_timeout) {
+  const int flags = mode == OpenMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  Database db(raw);
+  if (code != SQLITE_OK) return to_error(raw, code, format("cannot open the database '{}'", path.string()));
+  sqlite3_busy_timeout(raw, static_cast<int>(busy_timeout.count()));
+  return db;
+}
+
+Database::Database(sqlite3* db) : db_(db) {}
+Database::Database(Database&& other) noexcept : db_(std::exchange(other.db_, nullptr)), stop_(std::move(other.stop_)) {}
+Database& Database::operator=(Database&& other) noexcept {
+  std::swap(db_, other.db_);
+  std::swap(stop_, other.stop_);
+  return *this;
+}
+Database::~Database() { sqlite3_close_v2(db_); }
+
+Result<void> Database::execute(const std::string& sql) {
+  const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return to_error(db_, code, "the database failed");
+  return {};
+}
+
+Result<Statement> Database::prepare(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
+  if (code != SQLITE_OK) return to_error(db_, code, "the database rejects the query");
+  return Statement(db_, statement);
+}
+
+void Database::set_stop(std::stop_token stop) {
+  stop_ = std::make_unique<std::stop_token>(std::move(stop));
+  constexpr int kInstructions = 4000;
+  sqlite3_progress_handler(
+      db_, kInstructions,
+      [](void* token) { return static_cast<std::stop_token*>(token)->stop_requested() ? 1 : 0; }, stop_.get());
+}
+
+std::int64_t Database::changes() const { return sqlite3_changes64(db_); }
+
+Result<std::vector<std::string>> Database::relations_of(std::string_view sql) {
+  std::vector<std::string> relations;
+  sqlite3_set_authorizer(
+      db_,
+      [](void* context, int action, const char* table, const char*, const char*, const char*) {
+        if (action == SQLITE_READ && table != nullptr) {
+          static_cast<std::vector<std::string>*>(context)->emplace_back(table);
+        }
+        return SQLITE_OK;
+      },
+      &relations);
+  auto statement = prepare(sql);
+  sqlite3_set_authorizer(db_, nullptr, nullptr);
+  TRY(statement);
+  std::sort(relations.begin(), relations.end());
+  relations.erase(std::unique(relations.begin(), relations.end()), relations.end());
+  return relations;
+}
+
+}  // namespace heimdall::sqlite

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "model/reference.h"
+
+namespace heimdall {
+
+// `as:` of a reference: how a database value names a key.
+enum class KeyForm {
+  automatic,  // whatever it plausibly means; every meaning protects
+  key,        // the key itself, with or without one leading slash
+  uri,        // s3://bucket/key, literal after the bucket
+  url,        // http(s)://..., percent-decoded
+  prefix,     // a folder: protects all below
+};
+
+// What a value looked like; the figures of doctor are counted by it.
+enum class Shape { blank, plain, leading_slash, uri, url, prefix, other };
+std::string_view to_string(Shape shape);
+
+// A key derived from a referenced one, such as "{dir}/{stem}_metadata.json". Fields: {key} {dir} {name} {stem} {ext};
+// {ext} is without its dot; an empty {dir} takes the '/' after it with it.
+class CompanionTemplate {
+ public:
+  // invalid_argument names the field that does not exist, or says that there is none.
+  static Result<CompanionTemplate> parse(std::string_view text);
+
+  std::string expand(std::string_view key) const;
+  // The one key whose companion is `companion`. nullopt if `companion` is not of this form.
+  // Only for templates with an exact inverse: literal text and one {key}.
+  std::optional<std::string> invert(std::string_view companion) const;
+  bool has_exact_inverse() const;
+  const std::string& text() const { return text_; }
+
+ private:
+  struct Part {
+    enum class Field { literal, key, dir, name, stem, ext } field;
+    std::string literal;
+  };
+  std::string text_;
+  std::vector<Part> parts_;
+};
+
+// Everything the mapping of one reference source into one bucket depends on.
+struct MappingRules {
+  KeyForm as = KeyForm::automatic;
+  std::string bucket;                       // the bucket's name in the store
+  std::vector<std::string> aliases;         // further names that mean this bucket
+  std::vector<std::string> other_buckets;   // names (and aliases) of the other configured buckets
+  std::vector<std::string> ignore_buckets;  // names configured nowhere that are known and mean nothing
+  std::vector<std::string> base_urls;       // what stands before the key in URLs of a CDN or proxy
+  std::vector<CompanionTemplate> companions;
+};
+
+// What one value means. Reused from row to row, so that mapping does not allocate once warm.
+struct Mapped {
+  enum class Kind {
+    blank,         // NULL or empty: means nothing
+    this_bucket,   // `primary` is a key (or a prefix that ends in '/') of this bucket
+    other_bucket,  // names another configured bucket
+    ignored,       // names a bucket of `ignore_buckets`
+    unmapped,      // cannot be read; `why` says so
+  };
+  Kind kind = Kind::blank;
+  Shape shape = Shape::blank;
+  std::string primary;                  // counts in the figures
+  std::vector<std::string> protecting;  // further meanings and all companions: they only protect
+  std::string why;
+};
+
+// The mapping, one pure function: never throws, never fails, the same input always gives the same output.
+// For KeyForm::prefix `primary` is normalised to end in '/', and `protecting` holds the value without it.
+// Thread-safe.
+void map_reference(const MappingRules& rules, const ReferenceRow& row, Mapped& out);
+
+// Whether spellings() finds every value that maps to a key: `as: key` or `uri`, and companions with an exact inverse.
+bool is_invertible(const MappingRules& rules);
+
+// Every value whose mapping (primary, protecting or companion) is `key`; complete when is_invertible(rules).
+std::vector<std::string> spellings(const MappingRules& rules, std::string_view key);
+
+}  // namespace heimdall

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/guard.h"
+#include "model/object.h"
+#include "model/reference.h"
+
+namespace heimdall {
+
+// What became of one key of a sweep. Names are a contract.
+enum class Outcome { deleted, already_gone, failed, skipped_referenced, skipped_changed, in_doubt };
+std::string_view to_string(Outcome outcome);
+std::optional<Outcome> outcome_named(std::string_view name);
+
+// One line of the journal.
+struct Deletion {
+  std::string bucket;
+  ObjectMeta object;
+  Outcome outcome = Outcome::in_doubt;
+  std::string error;  // one sentence; empty unless failed, in doubt or skipped for a reason worth telling
+};
+
+// The figures of one bucket in one run. Every object is exactly one of referenced, protected, young, in grace, due.
+struct BucketFigures {
+  std::uint64_t total_objects = 0;
+  std::uint64_t total_bytes = 0;
+  std::uint64_t references = 0;  // distinct keys after mapping, without companions
+  std::uint64_t referenced_objects = 0;
+  std::uint64_t referenced_bytes = 0;
+  std::uint64_t protected_objects = 0;
+  std::uint64_t protected_bytes = 0;
+  std::uint64_t orphans_found = 0;  // = young + in_grace + due
+  std::uint64_t orphan_bytes = 0;
+  std::uint64_t young_objects = 0;
+  std::uint64_t in_grace_objects = 0;
+  std::uint64_t due_objects = 0;
+  std::uint64_t due_bytes = 0;
+  std::uint64_t orphans_deleted = 0;
+  std::uint64_t bytes_deleted = 0;
+  std::uint64_t deletion_failures = 0;  // failed or in doubt
+  std::uint64_t skipped_referenced = 0;
+  std::uint64_t skipped_changed = 0;
+  std::uint64_t already_gone = 0;
+  std::uint64_t dangling_references = 0;
+  std::uint64_t near_misses = 0;  // among the protected
+  std::uint64_t unmapped_references = 0;
+  std::optional<Timestamp> grace_ends;  // the first object in grace becomes due then
+  bool operator==(const BucketFigures&) const = default;
+};
+
+// Adds one outcome to the figures.
+void count(BucketFigures& figures, Outcome outcome, std::uint64_t size_bytes);
+
+enum class RunStatus { running, success, partial, failed, refused, interrupted };
+std::string_view to_string(RunStatus status);
+std::optional<RunStatus> run_status_named(std::string_view name);
+
+// One run as the history keeps it and the summary shows it.
+struct RunReport {
+  std::string run_id;
+  std::string command;
+  RunStatus status = RunStatus::running;
+  bool dry_run = false;
+  Timestamp started_at{};
+  std::optional<Timestamp> completed_at;
+  std::map<std::string, BucketFigures> buckets;
+  std::string error;  // why it failed, was refused or is partial; one sentence
+};
+
+// Figures of the last run whose guards passed or were accepted.
+struct Baseline {
+  struct Source {
+    std::string name;
+    SourceIdentity identity;
+    std::uint64_t rows = 0;  // references read, without blanks
+    bool operator==(const Source&) const = default;
+  };
+  std::string bucket_identity;
+  std::vector<Source> sources;
+  Timestamp recorded_at{};
+  bool operator==(const Baseline&) const = default;
+};
+
+}  // namespace heimdall

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/object.h"
+
+namespace heimdall {
+
+// The keys k with `prefix`, after < k <= until in byte order; an empty bound is none.
+struct ListRange {
+  std::string prefix;
+  std::string after;
+  std::string until;
+};
+
+enum class PageStatus {
+  more,  // call again
+  last,  // the peer said that the range ends here: the listing of this range is complete
+};
+
+// One listing of one range, in strict byte order of keys. Not thread-safe; several may run side by side.
+class Listing {
+ public:
+  virtual ~Listing() = default;
+  // Clears `page` and fills it; it may be empty whatever the status. Keys of is_reserved_key() are left out.
+  // After an error the range is incomplete for good: nothing of it may be judged. Transient errors were retried inside.
+  virtual Result<PageStatus> next(ObjectPage& page) = 0;
+};
+
+// The half of a store that cannot change anything: all that planning ever gets. Thread-safe.
+class ObjectReader {
+ public:
+  virtual ~ObjectReader() = default;
+
+  // Names the physical bucket: equal for two ways to reach the same one, different for another one of the same name.
+  // not_found if the bucket does not exist; permission_denied, unavailable.
+  virtual Result<std::string> identity() = 0;
+
+  // Now, by the clock that dates the objects.
+  virtual Result<Timestamp> server_time() = 0;
+
+  // About `wanted` ranges that tile the keys with `prefix` (no gap, no overlap), in key order; one range is always right.
+  virtual Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) = 0;
+
+  virtual Result<std::unique_ptr<Listing>> list(const ListRange& range) = 0;
+
+  // The object as it is now. not_found only if the store said that it does not exist.
+  virtual Result<ObjectMeta> head(const ObjectKey& key) = 0;
+
+  // head() of several keys, in order, as the store does it cheapest.
+  virtual std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) = 0;
+};
+
+// What became of one object of a remove().
+struct RemoveOutcome {
+  enum class Kind {
+    deleted,       // the store said so for this key
+    already_gone,  // it was absent before we acted
+    changed,       // it is no longer the object that was planned; nothing was done
+    failed,        // it is still there; `message` says why
+    in_doubt,      // sent without an answer: settle() it
+  };
+  Kind kind = Kind::in_doubt;
+  std::string message;
+};
+
+// Held while a process may delete in the bucket; released when destroyed or when the process dies.
+class BucketHold {
+ public:
+  virtual ~BucketHold() = default;
+};
+
+// A store that can delete. Only sweep() and recover() get one. Thread-safe.
+class ObjectStore : public ObjectReader {
+ public:
+  // The most objects one remove() takes.
+  virtual std::size_t max_batch() const = 0;
+
+  // Deletes `objects` (at most max_batch(), no key twice), each only if it still is what its ObjectMeta says.
+  //
+  // Returns one outcome per object, in order. An error means that nothing was sent, but for in_doubt: then any subset may be gone,
+  // and each object must be settled before anything else happens to it. Never retries by itself what is in doubt.
+  virtual Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects) = 0;
+
+  // Finishes or undoes what an interrupted remove() of `object` left behind, then looks: `deleted` if it is absent,
+  // `failed` if it is there as planned, `changed` if another object is there now, `in_doubt` if the store cannot say yet.
+  virtual RemoveOutcome settle(const ObjectMeta& object) = 0;
+
+  // How long after a remove() was sent the store may still act on it: settle() means nothing earlier.
+  virtual std::chrono::milliseconds settle_delay() const = 0;
+
+  // Keeps every other process that uses this store away from deleting in the bucket. `locked` names the holder if it can.
+  virtual Result<std::unique_ptr<BucketHold>> hold() = 0;
+};
+
+}  // namespace heimdall

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/reference.h"
+
+namespace heimdall {
+
+// Takes the rows of a source in batches. An error from it ends the read and is returned by it.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  virtual Result<void> add(std::span<const ReferenceRow> rows) = 0;
+};
+
+// Who was writing when a snapshot was taken. Opaque but to its source.
+struct WriterMark {
+  std::string text;  // empty: nobody was
+};
+
+// What a read that ended cleanly knows about itself.
+struct ReadSummary {
+  std::uint64_t rows = 0;  // handed over, blanks included
+  SourceIdentity identity;
+  WriterMark writers;
+  std::optional<Timestamp> as_of;          // lists: when the list was made. Objects newer than that are young.
+  std::optional<std::string> partial;      // why the query cannot yield all rows ("LIMIT in the query"), else nullopt
+};
+
+// How a source answers lookup().
+enum class LookupCost {
+  indexed,      // cheap per batch
+  full_scan,    // each call reads everything
+  unsupported,  // lists, JSON: only a whole read tells
+};
+
+// A query, a table's column or a list that names objects. Not thread-safe; made once per run.
+class ReferenceSource {
+ public:
+  virtual ~ReferenceSource() = default;
+
+  // Proves that the source can be read and says what it is. not_found, permission_denied, unavailable,
+  // invalid_argument (the database rejects the query).
+  virtual Result<SourceIdentity> identity() = 0;
+
+  // Streams all rows of one consistent snapshot. Succeeds only after the source itself said that this was the end:
+  // any error, time-out or truncation is an error, whatever was handed over before.
+  virtual Result<ReadSummary> read(RowSink& sink, std::stop_token stop) = 0;
+
+  // Whether read() can be called again later. False for a pipe.
+  virtual bool can_read_again() const = 0;
+
+  // unsupported sources get a whole read() at each recheck instead.
+  virtual Result<LookupCost> lookup_cost() = 0;
+
+  // The rows whose value is among `values`, from a snapshot taken after this call began. Same rules as read().
+  virtual Result<ReadSummary> lookup(std::span<const std::string> values, RowSink& sink, std::stop_token stop) = 0;
+
+  // Returns once every transaction of `mark` has ended. `failed_precondition`, naming who is in the way, if that takes
+  // longer than `patience`.
+  virtual Result<void> wait_for_writers(const WriterMark& mark, std::chrono::milliseconds patience, std::stop_token stop) = 0;
+};
+
+}  // namespace heimdall
