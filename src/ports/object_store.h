@@ -66,9 +66,17 @@ struct RemoveOutcome {
     changed,       // it is no longer the object that was planned; nothing was done
     failed,        // it is still there; `message` says why
     in_doubt,      // sent without an answer: settle() it
+    not_sent,      // the gate was closed: nothing was done
   };
   Kind kind = Kind::in_doubt;
   std::string message;
+};
+
+// Asked just before each mutating request leaves, retries included: a verdict gets stale (invariant 12). Thread-safe.
+class SendGate {
+ public:
+  virtual ~SendGate() = default;
+  virtual bool is_open() const = 0;
 };
 
 // Held while a process may delete in the bucket; released when destroyed or when the process dies.
@@ -83,11 +91,12 @@ class ObjectStore : public ObjectReader {
   // The most objects one remove() takes.
   virtual std::size_t max_batch() const = 0;
 
-  // Deletes `objects` (at most max_batch(), no key twice), each only if it still is what its ObjectMeta says.
+  // Deletes `objects` (at most max_batch(), no key twice), each only if it still is what its ObjectMeta says, and only while
+  // `gate` is open.
   //
   // Returns one outcome per object, in order. An error means that nothing was sent, but for in_doubt: then any subset may be gone,
   // and each object must be settled before anything else happens to it. Never retries by itself what is in doubt.
-  virtual Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects) = 0;
+  virtual Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) = 0;
 
   // Finishes or undoes what an interrupted remove() of `object` left behind, then looks: `deleted` if it is absent,
   // `failed` if it is there as planned, `changed` if another object is there now, `in_doubt` if the store cannot say yet.
