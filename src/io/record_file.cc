@@ -67,20 +67,21 @@ Result<void> RecordWriter::flush() {
   return {};
 }
 
-Result<std::string> RecordWriter::seal() {
+Result<std::string> RecordWriter::seal(Durability durability) {
   buffer_ += '\0';
   for (unsigned i = 0; i < 8; ++i) buffer_ += static_cast<char>((count_ >> (8U * i)) & 255U);
   TRY(flush());
   const Sha256Digest digest = hash_.finish();
   const std::string_view bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
   TRY(write_all(fd_.get(), bytes, format("file '{}'", path_.string())));
-  if (fsync(fd_.get()) != 0) return system_error(errno, format("cannot sync '{}'", path_.string()));
+  const bool durable = durability == Durability::durable;
+  if (durable && fsync(fd_.get()) != 0) return system_error(errno, format("cannot sync '{}'", path_.string()));
   if (rename(temporary_.c_str(), path_.c_str()) != 0) {
     return system_error(errno, format("cannot rename '{}' to '{}'", temporary_.string(), path_.string()));
   }
   temporary_.clear();
   const std::filesystem::path directory = path_.parent_path();
-  TRY(sync_directory(directory.empty() ? "." : directory));
+  if (durable) TRY(sync_directory(directory.empty() ? "." : directory));
   return to_hex(digest);
 }
 

@@ -30,8 +30,9 @@ class RecordWriter {
 
   // `record` must not be empty.
   Result<void> add(std::string_view record);
-  // Durable under its final name when it returns; the digest in hexadecimal.
-  Result<std::string> seal();
+  // Under its final name when it returns, and durable unless it is scratch; the digest in hexadecimal.
+  enum class Durability { durable, scratch };
+  Result<std::string> seal(Durability durability = Durability::durable);
   std::uint64_t count() const { return count_; }
 
  private:
