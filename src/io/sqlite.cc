@@ -3,6 +3,8 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <limits>
+#include <new>
 #include <utility>
 
 #include "base/format.h"
@@ -12,6 +14,7 @@ namespace heimdall::sqlite {
 namespace {
 
 Error to_error(sqlite3* db, int code, std::string_view what) {
+  if (code == SQLITE_NOMEM) throw std::bad_alloc();
   const std::string reason = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
   Error error{ErrorCode::internal, format("{}: {}", what, reason)};
   switch (code & 0xFF) {
@@ -28,6 +31,7 @@ Error to_error(sqlite3* db, int code, std::string_view what) {
     case SQLITE_READONLY: error.code = ErrorCode::permission_denied; break;
     case SQLITE_INTERRUPT: error.code = ErrorCode::cancelled; break;
     case SQLITE_ERROR: error.code = ErrorCode::invalid_argument; break;
+    case SQLITE_IOERR: error.hint = "look at the disk and at the kernel's log"; break;
     case SQLITE_FULL: error.hint = "free some space on that file system, then run the command again"; break;
     default: break;
   }
@@ -79,6 +83,12 @@ Result<bool> Statement::step() {
 void Statement::reset() { sqlite3_reset(statement_); }
 
 int Statement::column_count() const { return sqlite3_column_count(statement_); }
+int Statement::parameter_count() const { return sqlite3_bind_parameter_count(statement_); }
+bool Statement::is_read_only() const { return sqlite3_stmt_readonly(statement_) != 0; }
+std::string Statement::declared_type(int column) const {
+  const char* type = sqlite3_column_decltype(statement_, column);
+  return type != nullptr ? type : "";
+}
 std::string Statement::column_name(int column) const {
   const char* name = sqlite3_column_name(statement_, column);
   return name != nullptr ? name : "";
@@ -91,7 +101,11 @@ std::string_view Statement::bytes(int column) const {
   // column_blob() on a number would give its text, too, but only column_text() is documented to; both give a blob's bytes.
   const void* data = is_blob(column) ? sqlite3_column_blob(statement_, column)
                                      : static_cast<const void*>(sqlite3_column_text(statement_, column));
-  if (data == nullptr) return {};
+  if (data == nullptr) {
+    // Also the answer for an empty blob: only the error code tells.
+    if (!is_null(column) && sqlite3_errcode(db_) == SQLITE_NOMEM) throw std::bad_alloc();
+    return {};
+  }
   return {static_cast<const char*>(data), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
@@ -121,10 +135,31 @@ Result<void> Database::execute(const std::string& sql) {
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
-  sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
+  // SQLite stops at a NUL byte and would ignore what follows.
+  if (sql.find('\0') != std::string_view::npos || sql.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+    return Error{ErrorCode::invalid_argument, "the query holds a NUL byte or is too long"};
+  }
+  sqlite3_stmt* raw = nullptr;
+  const char* tail = nullptr;
+  const char* const end = sql.data() + sql.size();
+  int code = sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &raw, &tail);
   if (code != SQLITE_OK) return to_error(db_, code, "the database rejects the query");
-  return Statement(db_, statement);
+  Statement statement(db_, raw);
+  if (raw == nullptr) return Error{ErrorCode::invalid_argument, "the query is empty"};
+  while (tail != nullptr && tail < end) {  // blanks, comments and ';' compile to nothing
+    sqlite3_stmt* second = nullptr;
+    code = sqlite3_prepare_v2(db_, tail, static_cast<int>(end - tail), &second, &tail);
+    sqlite3_finalize(second);
+    if (code != SQLITE_OK || second != nullptr) {
+      return Error{ErrorCode::invalid_argument, "the query is more than one statement"};
+    }
+  }
+  return statement;
+}
+
+void Database::refuse_double_quoted_strings() {
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
 }
 
 void Database::set_stop(std::stop_token stop) {
