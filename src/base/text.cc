@@ -180,7 +180,7 @@ std::optional<NumberAndUnit> split_unit(std::string_view text) {
 }  // namespace
 
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  constexpr double kLongest = 1e15;  // milliseconds; some 30,000 years
+  constexpr double kLongest = 3.2e12;  // milliseconds, some 100 years: nanoseconds since 1970 stay in 64 bits
   if (const auto parts = split_unit(text)) {
     for (const DurationUnit& unit : kDurationUnits) {
       const double length = parts->number * static_cast<double>(unit.length.count());

@@ -39,6 +39,7 @@ struct BucketFigures {
   std::uint64_t orphan_bytes = 0;
   std::uint64_t young_objects = 0;
   std::uint64_t in_grace_objects = 0;
+  std::uint64_t in_grace_bytes = 0;
   std::uint64_t due_objects = 0;
   std::uint64_t due_bytes = 0;
   std::uint64_t orphans_deleted = 0;
