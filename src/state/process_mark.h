@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace heimdall {
+
+// Names one process so that a later one can tell whether it still runs. A pid alone is reused.
+struct ProcessMark {
+  std::int64_t pid = 0;
+  std::int64_t start_ticks = 0;  // start of the process in the kernel's ticks since boot; 0: unknown
+  std::string boot_id;           // empty: unknown
+  bool operator==(const ProcessMark&) const = default;
+};
+
+ProcessMark this_process();
+
+// False only if that process has certainly ended; what cannot be told counts as running.
+bool is_running(const ProcessMark& mark);
+
+}  // namespace heimdall

@@ -1,0 +1,179 @@
+// The tables `runs` and `run_buckets`: the first half of HistoryTables.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/format.h"
+#include "state/columns.h"
+#include "state/history_tables.h"
+#include "state/process_mark.h"
+#include "state/transaction.h"
+
+namespace heimdall {
+
+namespace {
+
+using Figure = std::pair<std::string_view, std::uint64_t BucketFigures::*>;
+
+// Column and member; grace_ends, the only one that is no count, comes last in the table.
+constexpr std::array<Figure, 22> kFigures = {{
+    {"total_objects", &BucketFigures::total_objects},
+    {"total_bytes", &BucketFigures::total_bytes},
+    {"references", &BucketFigures::references},
+    {"referenced_objects", &BucketFigures::referenced_objects},
+    {"referenced_bytes", &BucketFigures::referenced_bytes},
+    {"protected_objects", &BucketFigures::protected_objects},
+    {"protected_bytes", &BucketFigures::protected_bytes},
+    {"orphans_found", &BucketFigures::orphans_found},
+    {"orphan_bytes", &BucketFigures::orphan_bytes},
+    {"young_objects", &BucketFigures::young_objects},
+    {"in_grace_objects", &BucketFigures::in_grace_objects},
+    {"due_objects", &BucketFigures::due_objects},
+    {"due_bytes", &BucketFigures::due_bytes},
+    {"orphans_deleted", &BucketFigures::orphans_deleted},
+    {"bytes_deleted", &BucketFigures::bytes_deleted},
+    {"deletion_failures", &BucketFigures::deletion_failures},
+    {"skipped_referenced", &BucketFigures::skipped_referenced},
+    {"skipped_changed", &BucketFigures::skipped_changed},
+    {"already_gone", &BucketFigures::already_gone},
+    {"dangling_references", &BucketFigures::dangling_references},
+    {"near_misses", &BucketFigures::near_misses},
+    {"unmapped_references", &BucketFigures::unmapped_references},
+}};
+// A member that has no column would be lost without a word.
+static_assert(sizeof(BucketFigures) ==
+              kFigures.size() * sizeof(std::uint64_t) + sizeof(std::optional<Timestamp>));
+
+constexpr std::string_view kRunColumns = "run_id, command, status, dry_run, started_at, completed_at, error";
+
+// "total_objects", ..., "grace_ends", quoted: `references` is a word of SQL.
+std::string figure_columns() {
+  std::string columns;
+  for (const auto& [name, member] : kFigures) columns += format("\"{}\", ", name);
+  return columns + "grace_ends";
+}
+
+BucketFigures read_figures(const sqlite::Statement& row, int first) {
+  BucketFigures figures;
+  int column = first;
+  for (const auto& [name, member] : kFigures) figures.*member = from_column(row.integer(column++));
+  figures.grace_ends = time_of(row, column);
+  return figures;
+}
+
+Result<void> add_buckets(sqlite::Database& db, const RunReport& report) {
+  std::string marks = "?1, ?2";
+  for (std::size_t i = 0; i < kFigures.size() + 1; ++i) marks += format(", ?{}", i + 3);
+  TRY_ASSIGN(sqlite::Statement insert, db.prepare(format("INSERT INTO run_buckets (run_id, bucket, {}) VALUES ({})",
+                                                         figure_columns(), marks)));
+  for (const auto& [bucket, figures] : report.buckets) {
+    insert.bind_text(1, report.run_id).bind_text(2, bucket);
+    int index = 3;
+    for (const auto& [name, member] : kFigures) insert.bind(index++, to_column(figures.*member));
+    bind_time(insert, index, figures.grace_ends);
+    TRY(insert.step());
+    insert.reset();
+  }
+  return {};
+}
+
+Result<RunReport> read_run(sqlite::Database& db, const sqlite::Statement& row) {
+  const auto status = run_status_named(row.bytes(2));
+  if (!status) return Error{ErrorCode::corrupt, format("the history holds an unknown status '{}'", row.bytes(2))};
+  RunReport report{std::string(row.bytes(0)), std::string(row.bytes(1)), *status, row.integer(3) != 0,
+                   time_from(row.integer(4)), time_of(row, 5), {}, std::string(row.bytes(6))};
+  TRY_ASSIGN(sqlite::Statement buckets,
+             db.prepare(format("SELECT bucket, {} FROM run_buckets WHERE run_id = ?1", figure_columns())));
+  buckets.bind_text(1, report.run_id);
+  for (;;) {
+    TRY_ASSIGN(const bool found, buckets.step());
+    if (!found) return report;
+    report.buckets.emplace(buckets.bytes(0), read_figures(buckets, 1));
+  }
+}
+
+}  // namespace
+
+Result<void> HistoryTables::save_run(const RunReport& report) {
+  TRY_ASSIGN(Transaction transaction, Transaction::begin(db_));
+  // interrupted_at stays: it bounds when the requests of the run left, whatever recover makes of it.
+  TRY_ASSIGN(sqlite::Statement upsert,
+             db_.prepare(format("INSERT INTO runs ({}, pid, process_start, boot_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
+                                "ON CONFLICT (run_id) DO UPDATE SET command = excluded.command, status = excluded.status, "
+                                "dry_run = excluded.dry_run, started_at = excluded.started_at, completed_at = excluded.completed_at, "
+                                "error = excluded.error, pid = excluded.pid, process_start = excluded.process_start, "
+                                "boot_id = excluded.boot_id",
+                                kRunColumns)));
+  const ProcessMark process = this_process();
+  upsert.bind_text(1, report.run_id).bind_text(2, report.command).bind_text(3, to_string(report.status));
+  upsert.bind(4, std::int64_t{report.dry_run ? 1 : 0}).bind(5, to_column(report.started_at));
+  bind_time(upsert, 6, report.completed_at);
+  upsert.bind_text(7, report.error).bind(8, process.pid).bind(9, process.start_ticks).bind_text(10, process.boot_id);
+  TRY(upsert.step());
+  TRY_ASSIGN(sqlite::Statement clear, db_.prepare("DELETE FROM run_buckets WHERE run_id = ?1"));
+  TRY(clear.bind_text(1, report.run_id).step());
+  TRY(add_buckets(db_, report));
+  return transaction.commit();
+}
+
+Result<std::optional<RunReport>> HistoryTables::run(std::string_view run_id) {
+  TRY_ASSIGN(sqlite::Statement row, db_.prepare(format("SELECT {} FROM runs WHERE run_id = ?1", kRunColumns)));
+  TRY_ASSIGN(const bool found, row.bind_text(1, run_id).step());
+  if (!found) return std::optional<RunReport>();
+  TRY_ASSIGN(RunReport report, read_run(db_, row));
+  return std::optional(std::move(report));
+}
+
+Result<std::vector<RunReport>> HistoryTables::runs(std::size_t limit) {
+  TRY_ASSIGN(sqlite::Statement rows,
+             db_.prepare(format("SELECT {} FROM runs ORDER BY started_at DESC, run_id DESC LIMIT ?1", kRunColumns)));
+  rows.bind(1, static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX)));
+  std::vector<RunReport> result;
+  for (;;) {
+    TRY_ASSIGN(const bool found, rows.step());
+    if (!found) return result;
+    TRY_ASSIGN(RunReport report, read_run(db_, rows));
+    result.push_back(std::move(report));
+  }
+}
+
+Result<void> HistoryTables::mark_interrupted_runs() {
+  std::vector<std::pair<std::string, ProcessMark>> dead;
+  {
+    TRY_ASSIGN(sqlite::Statement rows, db_.prepare("SELECT run_id, pid, process_start, boot_id FROM runs WHERE status = 'running'"));
+    for (;;) {
+      TRY_ASSIGN(const bool found, rows.step());
+      if (!found) break;
+      ProcessMark process{rows.integer(1), rows.integer(2), std::string(rows.bytes(3))};
+      if (!is_running(process)) dead.emplace_back(rows.bytes(0), std::move(process));
+    }
+  }
+  if (dead.empty()) return {};
+  TRY_ASSIGN(Transaction transaction, Transaction::begin(db_));
+  TRY_ASSIGN(sqlite::Statement mark,
+             db_.prepare("UPDATE runs SET status = 'interrupted', interrupted_at = ?2, error = CASE error WHEN '' THEN ?3 ELSE error END "
+                         "WHERE run_id = ?1 AND status = 'running' AND pid = ?4 AND process_start = ?5"));
+  for (const auto& [run_id, process] : dead) {
+    mark.bind_text(1, run_id).bind(2, to_column(clock_.now()));
+    mark.bind_text(3, "its process ended before the run did (it was killed, or the machine stopped)");
+    TRY(mark.bind(4, process.pid).bind(5, process.start_ticks).step());
+    mark.reset();
+  }
+  return transaction.commit();
+}
+
+Result<std::optional<BucketFigures>> HistoryTables::last_figures(std::string_view bucket) {
+  // Runs that only delete or recover write figures without a scan behind them: their totals are 0. An empty bucket's are, too,
+  // and count if a command that always scans said so.
+  TRY_ASSIGN(sqlite::Statement row,
+             db_.prepare(format("SELECT {} FROM run_buckets JOIN runs USING (run_id) WHERE bucket = ?1 AND "
+                                "(total_objects > 0 AND status IN ('success', 'partial', 'refused') OR "
+                                " total_objects = 0 AND status = 'success' AND command IN ('scan', 'plan', 'stats')) "
+                                "ORDER BY started_at DESC, run_id DESC LIMIT 1",
+                                figure_columns())));
+  TRY_ASSIGN(const bool found, row.bind_text(1, bucket).step());
+  if (!found) return std::optional<BucketFigures>();
+  return std::optional(read_figures(row, 0));
+}
+
+}  // namespace heimdall

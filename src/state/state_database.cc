@@ -1,0 +1,123 @@
+#include "state/state_database.h"
+
+#include <utility>
+
+#include "base/format.h"
+
+namespace heimdall {
+
+Result<StateDatabase::Opened> StateDatabase::open(const StateDirectory& directory, const Clock& clock) {
+  TRY_ASSIGN(OpenDatabase opened, open_database(directory, clock));
+  std::string warning = std::move(opened.warning);
+  return Opened{std::unique_ptr<StateDatabase>(new StateDatabase(directory, std::move(opened), clock)), std::move(warning)};
+}
+
+StateDatabase::StateDatabase(const StateDirectory& directory, OpenDatabase opened, const Clock& clock)
+    : directory_(directory), opened_(std::move(opened)), journal_(opened_.db, clock), history_(opened_.db, clock) {}
+
+StateDatabase::~StateDatabase() { (void)journal_.flush(); }
+
+template <class T>
+Result<T> StateDatabase::explained(Result<T> result) {
+  if (result) return result;
+  Error error = with_context(result.error(), format("state database '{}'", directory_.database().string()));
+  if (error.code == ErrorCode::corrupt) {
+    suspect_damage(directory_);
+    error.hint = "stop every heimdall-storage that uses this state directory; the next start checks the file and sets it aside if it is damaged";
+  }
+  return error;
+}
+
+Result<void> StateDatabase::mark_interrupted_runs() {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.mark_interrupted_runs());
+}
+
+Result<void> StateDatabase::intend(std::string_view run_id, std::string_view bucket, std::string_view bucket_identity,
+                                   std::span<const ObjectMeta> objects) {
+  const std::lock_guard lock(mutex_);
+  return explained(journal_.intend(run_id, bucket, bucket_identity, objects));
+}
+
+Result<void> StateDatabase::record(std::string_view run_id, std::span<const Deletion> deletions) {
+  const std::lock_guard lock(mutex_);
+  return explained(journal_.record(run_id, deletions));
+}
+
+Result<void> StateDatabase::flush() {
+  const std::lock_guard lock(mutex_);
+  return explained(journal_.flush());
+}
+
+Result<std::vector<InDoubt>> StateDatabase::in_doubt(std::string_view bucket_identity) {
+  const std::lock_guard lock(mutex_);
+  return explained(journal_.in_doubt(bucket_identity));
+}
+
+Result<void> StateDatabase::deletions(std::string_view run_id, const std::function<Result<void>(const Deletion&)>& visit) {
+  std::int64_t after = 0;
+  for (;;) {
+    std::vector<Deletion> page;
+    {
+      const std::lock_guard lock(mutex_);
+      TRY_ASSIGN(page, explained(journal_.next_deletions(run_id, after)));
+    }
+    if (page.empty()) return {};
+    for (const Deletion& deletion : page) TRY(visit(deletion));
+  }
+}
+
+Result<void> StateDatabase::save_run(const RunReport& report) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.save_run(report));
+}
+
+Result<std::optional<RunReport>> StateDatabase::run(std::string_view run_id) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.run(run_id));
+}
+
+Result<std::vector<RunReport>> StateDatabase::runs(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.runs(limit));
+}
+
+Result<std::optional<Baseline>> StateDatabase::baseline(std::string_view bucket) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.baseline(bucket));
+}
+
+Result<void> StateDatabase::save_baseline(std::string_view bucket, const Baseline& baseline) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.save_baseline(bucket, baseline));
+}
+
+Result<std::optional<BucketFigures>> StateDatabase::last_figures(std::string_view bucket) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.last_figures(bucket));
+}
+
+Result<void> StateDatabase::use_plan(std::string_view plan_digest, std::string_view run_id) {
+  const std::lock_guard lock(mutex_);
+  auto used = history_.use_plan(plan_digest, run_id);
+  // No fault of the file: the message is for the user as it stands.
+  if (!used && used.error().code == ErrorCode::failed_precondition) return used;
+  return explained(std::move(used));
+}
+
+Result<std::optional<std::string>> StateDatabase::plan_user(std::string_view plan_digest) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.plan_user(plan_digest));
+}
+
+Result<std::optional<ClockAnchor>> StateDatabase::clock_anchor() {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.clock_anchor());
+}
+
+Result<void> StateDatabase::save_clock_anchor(const ClockAnchor& anchor) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.save_clock_anchor(anchor));
+}
+
+}  // namespace heimdall

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "ports/history.h"
+#include "ports/journal.h"
+#include "state/history_tables.h"
+#include "state/journal_table.h"
+#include "state/open_database.h"
+#include "state/state_directory.h"
+
+namespace heimdall {
+
+// Journal and history in one SQLite file, state.db (docs/formats/state-database.md). Thread-safe; several processes may use it
+// side by side, a write waits up to 10 s for the others (then `unavailable`). `internal` where the disk is full or fails.
+class StateDatabase final : public JournalLog, public History {
+ public:
+  struct Opened {
+    std::unique_ptr<StateDatabase> database;
+    std::string warning;  // not empty: a damaged database was set aside and a fresh one begun; show it
+  };
+  // `clock` must outlive the database. Errors: see open_database().
+  static Result<Opened> open(const StateDirectory& directory, const Clock& clock);
+  // Tries to write what record() left; what cannot be written stays in doubt and is looked up by recover.
+  ~StateDatabase() override;
+
+  // Every run of a process that is gone becomes `interrupted`. Call it before in_doubt(): it notes the time by which the requests
+  // of those runs have surely left.
+  Result<void> mark_interrupted_runs();
+
+  Result<void> intend(std::string_view run_id, std::string_view bucket, std::string_view bucket_identity,
+                      std::span<const ObjectMeta> objects) override;
+  Result<void> record(std::string_view run_id, std::span<const Deletion> deletions) override;
+  Result<void> flush() override;
+  Result<std::vector<InDoubt>> in_doubt(std::string_view bucket_identity) override;
+  // `visit` may call back into the database.
+  Result<void> deletions(std::string_view run_id, const std::function<Result<void>(const Deletion&)>& visit) override;
+
+  Result<void> save_run(const RunReport& report) override;
+  Result<std::optional<RunReport>> run(std::string_view run_id) override;
+  Result<std::vector<RunReport>> runs(std::size_t limit) override;
+  Result<std::optional<Baseline>> baseline(std::string_view bucket) override;
+  Result<void> save_baseline(std::string_view bucket, const Baseline& baseline) override;
+  Result<std::optional<BucketFigures>> last_figures(std::string_view bucket) override;
+  Result<void> use_plan(std::string_view plan_digest, std::string_view run_id) override;
+  Result<std::optional<std::string>> plan_user(std::string_view plan_digest) override;
+  Result<std::optional<ClockAnchor>> clock_anchor() override;
+  Result<void> save_clock_anchor(const ClockAnchor& anchor) override;
+
+ private:
+  StateDatabase(const StateDirectory& directory, OpenDatabase opened, const Clock& clock);
+  // Adds to an error which file it was, and remembers damage for the next start.
+  template <class T>
+  Result<T> explained(Result<T> result);
+
+  StateDirectory directory_;
+  std::mutex mutex_;  // guards all below
+  OpenDatabase opened_;
+  JournalTable journal_;
+  HistoryTables history_;
+};
+
+}  // namespace heimdall

@@ -1,0 +1,166 @@
+#include "state/state_directory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <optional>
+#include <system_error>
+
+#include "base/format.h"
+#include "io/sha256.h"
+
+namespace heimdall {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr mode_t kPrivate = 0700;
+
+// mkdir(2); true if it was missing.
+Result<bool> make_directory(const fs::path& path) {
+  if (mkdir(path.c_str(), kPrivate) == 0) return true;
+  const int reason = errno;
+  struct stat info {};
+  if (reason == EEXIST && stat(path.c_str(), &info) == 0) {
+    if (S_ISDIR(info.st_mode)) return false;
+    return Error{ErrorCode::invalid_argument,
+                 format("the state directory '{}' is not a directory: something else has that name", path.string()),
+                 "give another path in `state: {path: ...}` or with --state"};
+  }
+  Error error = system_error(reason, format("cannot create the state directory '{}'", path.string()));
+  if (error.code == ErrorCode::permission_denied) {
+    error.hint = "create it and give it to the user that runs heimdall-storage, or name another one with --state";
+  }
+  // A file stands where one of the parent directories should be.
+  if (reason == ENOTDIR || reason == EEXIST) error.code = ErrorCode::invalid_argument;
+  return error;
+}
+
+Result<void> check_writable(const fs::path& path) {
+  if (access(path.c_str(), R_OK | W_OK | X_OK) == 0) return {};
+  Error error = system_error(errno, format("the state directory '{}' cannot be written to", path.string()));
+  error.hint = "run as the user that owns it, change its owner, or name another one with --state";
+  return error;
+}
+
+std::optional<std::int64_t> take_number(std::string_view& text) {
+  std::int64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || value < 0) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return value;
+}
+
+// "PID-START-BOOT-N-LABEL"; see scratch_file().
+bool is_left_over_scratch(std::string_view name) {
+  constexpr std::size_t kBootIdSize = 36;
+  ProcessMark owner;
+  const auto pid = take_number(name);
+  if (!pid || !name.starts_with('-')) return false;
+  name.remove_prefix(1);
+  const auto start = take_number(name);
+  if (!start || !name.starts_with('-') || name.size() < kBootIdSize + 2) return false;
+  return !is_running({*pid, *start, std::string(name.substr(1, kBootIdSize))});
+}
+
+// "BUCKET.ledger.tmp-PID": the form of RecordWriter.
+bool is_left_over_ledger(std::string_view name) {
+  constexpr std::string_view kMark = ".tmp-";
+  const std::size_t at = name.rfind(kMark);
+  if (at == std::string_view::npos) return false;
+  std::string_view rest = name.substr(at + kMark.size());
+  const auto pid = take_number(rest);
+  return pid && rest.empty() && !is_running({*pid, 0, ""});
+}
+
+// Best effort: a file that cannot be removed only takes space, and the next start tries again.
+void remove_left_overs(const fs::path& directory, bool (*is_left_over)(std::string_view)) {
+  std::error_code ignored;
+  for (fs::directory_iterator it(directory, ignored), end; !ignored && it != end; it.increment(ignored)) {
+    std::error_code unused;
+    if (is_left_over(it->path().filename().native())) fs::remove_all(it->path(), unused);
+  }
+}
+
+}  // namespace
+
+std::string escaped_file_name(std::string_view name) {
+  constexpr std::size_t kLongest = 180;  // leaves room for suffixes in the 255 bytes of a name
+  std::string escaped;
+  for (const char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                       (c == '.' && !escaped.empty());
+    if (plain) {
+      escaped += c;
+    } else {
+      escaped += format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  if (escaped.empty()) return "%";
+  if (escaped.size() <= kLongest) return escaped;
+  // "%%" is no escape, so that no short name looks like this.
+  return escaped.substr(0, kLongest - 64) + "%%" + sha256_hex(name);
+}
+
+Result<StateDirectory> StateDirectory::open(fs::path path) {
+  std::error_code failure;
+  path = fs::absolute(path, failure).lexically_normal();
+  if (failure) return system_error(failure.value(), "cannot find the current directory");
+  if (!path.has_filename()) path = path.parent_path();  // "state/" is "state"
+  if (struct stat info {}; stat(path.c_str(), &info) != 0 && errno == ENOENT) {
+    fs::create_directories(path.parent_path(), failure);  // its failure shows in mkdir
+  }
+  TRY_ASSIGN(const bool created, make_directory(path));
+  TRY(check_writable(path));
+  for (const char* name : {"ledgers", "locks", "tmp"}) {
+    TRY(make_directory(path / name));
+    TRY(check_writable(path / name));
+  }
+  if (created) TRY(sync_directory(path.parent_path()));
+  remove_left_overs(path / "tmp", is_left_over_scratch);
+  remove_left_overs(path / "ledgers", is_left_over_ledger);
+  return StateDirectory(std::move(path), created);
+}
+
+StateDirectory::StateDirectory(fs::path root, bool created)
+    : root_(std::move(root)), created_(created), process_(this_process()) {}
+
+fs::path StateDirectory::ledger(std::string_view bucket) const { return ledgers() / (escaped_file_name(bucket) + ".ledger"); }
+
+fs::path StateDirectory::lock_file(std::string_view bucket) const {
+  return root_ / "locks" / (escaped_file_name(bucket) + ".lock");
+}
+
+fs::path StateDirectory::scratch_file(std::string_view label) const {
+  static std::atomic<std::uint64_t> counter{0};
+  return root_ / "tmp" /
+         format("{}-{}-{:_<36}-{}-{}", process_.pid, process_.start_ticks, process_.boot_id, counter.fetch_add(1),
+                escaped_file_name(label));
+}
+
+Result<FileLock> StateDirectory::lock_bucket(std::string_view bucket) const {
+  const fs::path path = lock_file(bucket);
+  auto lock = FileLock::try_lock(path, FileLock::IfMissing::create);
+  if (lock) {
+    // Only for the message below: the kernel's lock is what counts, so failing to write the pid is no failure.
+    if (auto fd = open_file(path, O_WRONLY | O_TRUNC, "lock")) {
+      (void)write_all(fd->get(), format("{}\n", process_.pid), "lock");
+    }
+    return lock;
+  }
+  if (lock.error().code != ErrorCode::locked) return with_context(lock.error(), format("bucket '{}'", bucket));
+  std::string holder;
+  if (const auto text = read_whole_file(path, "lock")) {
+    std::string_view rest(*text);
+    if (const auto pid = take_number(rest)) holder = format(" (pid {})", *pid);
+  }
+  return Error{ErrorCode::locked, format("another heimdall-storage{} is sweeping bucket '{}'", holder, bucket),
+               "wait until it has finished, or stop it; the lock ends with its process"};
+}
+
+}  // namespace heimdall
