@@ -1,0 +1,85 @@
+#include "store/fs/directory_reader.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/text.h"
+#include "store/fs/directory_listing.h"
+
+namespace heimdall {
+
+namespace {
+
+// The keys of the sub-directories of `directory` that may hold keys with `prefix`, in order.
+Result<std::vector<std::string>> subdirectories(const Tree& tree, std::string_view directory, std::string_view prefix) {
+  std::vector<std::string> result;
+  TRY_ASSIGN(const OpenedDirectory opened, tree.open_directory(directory, DirectoryUse::read));
+  if (opened.presence != Presence::here) return result;
+  std::vector<char> buffer(kNamesBuffer);
+  DirectoryNames names;
+  TRY(read_names(tree, opened.fd.get(), directory, buffer, names));
+  const ListRange range{std::string(prefix), "", ""};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names.type(i) != DirectoryNames::Type::directory) continue;
+    std::string key = std::string(directory).append(names.name(i)) + '/';
+    if (may_hold(range, key) && !is_reserved_key(key)) result.push_back(std::move(key));
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<std::string> DirectoryReader::identity() {
+  TRY(tree_.confirm_root());
+  return tree_.identity();
+}
+
+// Cuts before directories, of the first level or, if these are too few, of the second. The bounds are keys, whatever exists at them: so the ranges
+// tile, also for keys that come later.
+Result<std::vector<ListRange>> DirectoryReader::split(std::string_view prefix, unsigned wanted) {
+  std::vector<ListRange> ranges = {{std::string(prefix), "", ""}};
+  if (wanted <= 1) return ranges;
+  TRY_ASSIGN(std::vector<std::string> cuts, subdirectories(tree_, split_key(prefix).directory, prefix));
+  if (cuts.size() < wanted) {
+    std::vector<std::string> finer;
+    for (const std::string& cut : cuts) {
+      TRY_ASSIGN(const std::vector<std::string> below, subdirectories(tree_, cut, prefix));
+      finer.push_back(cut);
+      finer.insert(finer.end(), below.begin(), below.end());
+    }
+    cuts = std::move(finer);
+  }
+  const std::size_t parts = std::min<std::size_t>(wanted, cuts.size());
+  for (std::size_t i = 1; i < parts; ++i) {
+    std::string& cut = cuts[cuts.size() * i / parts];
+    ranges.back().until = cut;
+    ranges.push_back({std::string(prefix), std::move(cut), ""});
+  }
+  return ranges;
+}
+
+Result<std::unique_ptr<Listing>> DirectoryReader::list(const ListRange& range) {
+  return std::unique_ptr<Listing>(std::make_unique<DirectoryListing>(tree_, range, age_));
+}
+
+Result<ObjectMeta> DirectoryReader::head(const ObjectKey& key) {
+  const auto missing = [&](std::string_view why) {
+    return Error{ErrorCode::not_found, format("there is no object '{}' in '{}': {}", printable(key.bytes()), printable(tree_.path()), why)};
+  };
+  if (is_reserved_key(key.bytes())) return missing("the key is reserved");
+  TRY_ASSIGN(const Tree::Found found, tree_.find(key.bytes()));
+  if (found.presence == Presence::absent) return missing("no such file");
+  if (found.presence == Presence::outside) return missing("a symbolic link or a mount is on its path, and those are never entered");
+  if (found.state.kind != FileKind::regular) return missing("it is no regular file");
+  const FileTag tag(found.state, age_);
+  return ObjectMeta{key, found.state.size_bytes, age_of(found.state, age_), std::string(tag.text()), ""};
+}
+
+std::vector<Result<ObjectMeta>> DirectoryReader::inspect(std::span<const ObjectKey> keys) {
+  std::vector<Result<ObjectMeta>> result;
+  result.reserve(keys.size());
+  for (const ObjectKey& key : keys) result.push_back(head(key));
+  return result;
+}
+
+}  // namespace heimdall

@@ -1,0 +1,103 @@
+#include "store/fs/directory_store.h"
+
+#include <mutex>
+#include <utility>
+
+#include "base/format.h"
+#include "base/text.h"
+#include "io/file.h"
+#include "store/fs/directory_reader.h"
+#include "store/fs/trash.h"
+
+namespace heimdall {
+
+namespace {
+
+class DirectoryHold final : public BucketHold {
+ public:
+  explicit DirectoryHold(FileLock lock) : lock_(std::move(lock)) {}
+
+ private:
+  FileLock lock_;
+};
+
+class DirectoryStore final : public ObjectStore {
+ public:
+  DirectoryStore(Tree tree, AgeFrom age, const Clock& clock) : reader_(std::move(tree), age, clock) {}
+
+  Result<std::string> identity() override { return reader_.identity(); }
+  Result<Timestamp> server_time() override { return reader_.server_time(); }
+  Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) override { return reader_.split(prefix, wanted); }
+  Result<std::unique_ptr<Listing>> list(const ListRange& range) override { return reader_.list(range); }
+  Result<ObjectMeta> head(const ObjectKey& key) override { return reader_.head(key); }
+  std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override { return reader_.inspect(keys); }
+
+  std::size_t max_batch() const override { return kMaxBatch; }
+  Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) override;
+  RemoveOutcome settle(const ObjectMeta& object) override;
+  std::chrono::milliseconds settle_delay() const override { return std::chrono::milliseconds(0); }
+  Result<std::unique_ptr<BucketHold>> hold() override;
+
+ private:
+  static constexpr std::size_t kMaxBatch = 1000;
+
+  DirectoryReader reader_;
+  std::mutex trash_mutex_;  // one user of the trash at a time: the last one out removes it
+};
+
+Result<std::vector<RemoveOutcome>> DirectoryStore::remove(std::span<const ObjectMeta> objects, const SendGate& gate) {
+  if (objects.size() > kMaxBatch) {
+    return Error{ErrorCode::invalid_argument, format("{} are more than the {} of a batch", count_of(objects.size(), "object"), kMaxBatch)};
+  }
+  std::vector<RemoveOutcome> outcomes;
+  if (objects.empty()) return outcomes;
+  const std::scoped_lock lock(trash_mutex_);
+  TRY(reader_.tree().confirm_root());
+  TRY_ASSIGN(Trash trash, Trash::open(reader_.tree(), Trash::IfMissing::create));
+  outcomes.reserve(objects.size());
+  for (const ObjectMeta& object : objects) outcomes.push_back(trash.remove(object, reader_.age(), gate));
+  return outcomes;
+}
+
+RemoveOutcome DirectoryStore::settle(const ObjectMeta& object) {
+  using Kind = RemoveOutcome::Kind;
+  const std::scoped_lock lock(trash_mutex_);
+  if (const auto confirmed = reader_.tree().confirm_root(); !confirmed) return {Kind::in_doubt, confirmed.error().message};
+  auto trash = Trash::open(reader_.tree(), Trash::IfMissing::fail);
+  if (!trash) return {Kind::in_doubt, trash.error().message};
+  if (trash->exists()) {
+    if (auto outcome = trash->settle(object)) return *std::move(outcome);
+  }
+  const auto found = reader_.tree().find(object.key.bytes());
+  if (!found) return {Kind::in_doubt, found.error().message};
+  if (found->presence == Presence::absent) return {Kind::deleted, ""};
+  if (found->presence == Presence::outside) return {Kind::changed, "it is behind a symbolic link or a mount now"};
+  if (!is_file_of(object, found->state)) return {Kind::changed, "another file is there now"};
+  return {Kind::failed, "it is still there"};
+}
+
+Result<std::unique_ptr<BucketHold>> DirectoryStore::hold() {
+  const std::string& root = reader_.tree().path();
+  auto lock = FileLock::try_lock(root, FileLock::IfMissing::fail);
+  if (!lock && lock.error().code == ErrorCode::locked) {
+    return Error{ErrorCode::locked, format("another process is deleting in '{}'", printable(root)),
+                 "wait until it has ended; the lock goes with the process"};
+  }
+  if (!lock) return std::move(lock).error();
+  TRY(reader_.tree().confirm_root());
+  return std::unique_ptr<BucketHold>(std::make_unique<DirectoryHold>(*std::move(lock)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectReader>> open_directory_reader(DirectoryOptions options, const Clock& clock) {
+  TRY_ASSIGN(Tree tree, Tree::open(std::move(options.root)));
+  return std::unique_ptr<ObjectReader>(std::make_unique<DirectoryReader>(std::move(tree), options.age, clock));
+}
+
+Result<std::unique_ptr<ObjectStore>> open_directory_store(DirectoryOptions options, const Clock& clock) {
+  TRY_ASSIGN(Tree tree, Tree::open(std::move(options.root)));
+  return std::unique_ptr<ObjectStore>(std::make_unique<DirectoryStore>(std::move(tree), options.age, clock));
+}
+
+}  // namespace heimdall
