@@ -16,7 +16,7 @@ namespace {
 using Figure = std::pair<std::string_view, std::uint64_t BucketFigures::*>;
 
 // Column and member; grace_ends, the only one that is no count, comes last in the table.
-constexpr std::array<Figure, 22> kFigures = {{
+constexpr std::array<Figure, 23> kFigures = {{
     {"total_objects", &BucketFigures::total_objects},
     {"total_bytes", &BucketFigures::total_bytes},
     {"references", &BucketFigures::references},
@@ -28,6 +28,7 @@ constexpr std::array<Figure, 22> kFigures = {{
     {"orphan_bytes", &BucketFigures::orphan_bytes},
     {"young_objects", &BucketFigures::young_objects},
     {"in_grace_objects", &BucketFigures::in_grace_objects},
+    {"in_grace_bytes", &BucketFigures::in_grace_bytes},
     {"due_objects", &BucketFigures::due_objects},
     {"due_bytes", &BucketFigures::due_bytes},
     {"orphans_deleted", &BucketFigures::orphans_deleted},

@@ -40,6 +40,7 @@ CREATE TABLE run_buckets (
   orphan_bytes        INTEGER NOT NULL,
   young_objects       INTEGER NOT NULL,
   in_grace_objects    INTEGER NOT NULL,
+  in_grace_bytes      INTEGER NOT NULL,
   due_objects         INTEGER NOT NULL,
   due_bytes           INTEGER NOT NULL,
   orphans_deleted     INTEGER NOT NULL,
