@@ -58,11 +58,12 @@ Error system_error(int errno_value, std::string_view what);
 #define HEIMDALL_CONCAT(a, b) HEIMDALL_CONCAT_(a, b)
 
 // Returns the error of `expr` from this function, if it has one.
-#define TRY(expr)                                                        \
-  do {                                                                   \
-    if (auto&& try_result = (expr); !try_result) {                       \
-      return ::heimdall::Error(std::move(try_result).error());           \
-    }                                                                    \
+#define TRY(expr) TRY_(HEIMDALL_CONCAT(try_result_, __LINE__), expr)
+#define TRY_(tmp, expr)                                  \
+  do {                                                   \
+    if (auto&& tmp = (expr); !tmp) {                     \
+      return ::heimdall::Error(std::move(tmp).error());  \
+    }                                                    \
   } while (false)
 
 // As TRY, else assigns the value: TRY_ASSIGN(auto page, listing.next());
