@@ -25,13 +25,15 @@ enum class Shape { blank, plain, leading_slash, uri, url, prefix, other };
 std::string_view to_string(Shape shape);
 
 // A key derived from a referenced one, such as "{dir}/{stem}_metadata.json". Fields: {key} {dir} {name} {stem} {ext};
-// {ext} is without its dot; an empty {dir} takes the '/' after it with it.
+// {ext} is without its dot; the {dir} of a key without '/' takes the '/' after it with it. A name's first dot starts no extension.
 class CompanionTemplate {
  public:
   // invalid_argument names the field that does not exist, or says that there is none.
   static Result<CompanionTemplate> parse(std::string_view text);
 
   std::string expand(std::string_view key) const;
+  // As expand(), into a string that is reused.
+  void expand_into(std::string_view key, std::string& out) const;
   // The one key whose companion is `companion`. nullopt if `companion` is not of this form.
   // Only for templates with an exact inverse: literal text and one {key}.
   std::optional<std::string> invert(std::string_view companion) const;
@@ -69,20 +71,24 @@ struct Mapped {
   };
   Kind kind = Kind::blank;
   Shape shape = Shape::blank;
-  std::string primary;                  // counts in the figures
-  std::vector<std::string> protecting;  // further meanings and all companions: they only protect
+  std::string primary;                  // counts in the figures; empty unless this_bucket
+  // Further meanings and all companions: they only protect. Distinct, never empty, never the primary one. An unmapped value
+  // has some too, at least its literal text: unknown means keep.
+  std::vector<std::string> protecting;
   std::string why;
 };
 
 // The mapping, one pure function: never throws, never fails, the same input always gives the same output.
 // For KeyForm::prefix `primary` is normalised to end in '/', and `protecting` holds the value without it.
-// Thread-safe.
+// A bucket of the row decides over a value that names none itself; s3:// and http(s) values name theirs (not with `as: key`).
+// Time is linear in the value. Thread-safe.
 void map_reference(const MappingRules& rules, const ReferenceRow& row, Mapped& out);
 
 // Whether spellings() finds every value that maps to a key: `as: key` or `uri`, and companions with an exact inverse.
 bool is_invertible(const MappingRules& rules);
 
-// Every value whose mapping (primary, protecting or companion) is `key`; complete when is_invertible(rules).
+// Every value whose mapping (primary, protecting or companion) is `key`; complete when is_invertible(rules), for rows without a bucket
+// and for rows whose bucket is this one. Otherwise the usual ones, each of which does map to `key`.
 std::vector<std::string> spellings(const MappingRules& rules, std::string_view key);
 
 }  // namespace heimdall

@@ -64,6 +64,8 @@ std::optional<RunStatus> run_status_named(std::string_view name);
 
 // One run as the history keeps it and the summary shows it.
 struct RunReport {
+  enum class DryRun { yes, no };
+
   std::string run_id;
   std::string command;
   RunStatus status = RunStatus::running;
