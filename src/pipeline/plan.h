@@ -1,0 +1,88 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "model/guard.h"
+#include "model/policy.h"
+#include "model/run_report.h"
+#include "pipeline/findings.h"
+#include "pipeline/judge.h"
+
+namespace heimdall {
+
+inline constexpr std::string_view kPlanKind = "plan";
+inline constexpr std::uint32_t kPlanVersion = 1;
+inline constexpr auto kPlanLifetime = std::chrono::hours(24);
+
+// One object that a plan would delete.
+struct Candidate {
+  ObjectMeta object;
+  Timestamp first_seen{};
+};
+
+// What a plan says about one bucket; its candidates stay in the file.
+struct BucketPlan {
+  std::string bucket;
+  std::string bucket_identity;
+  std::string policy_digest;
+  Timestamp started{};  // the cutoff: server time before the snapshot
+  std::chrono::milliseconds min_age{};
+  std::chrono::milliseconds grace{};
+  BucketFigures figures;
+  std::vector<SourceFacts> sources;
+  std::uint64_t candidates = 0;
+  std::uint64_t candidate_bytes = 0;
+};
+
+// A sealed list of candidates with the evidence: immutable, hashed, powerless (docs/formats/plan.md). The file stays where it is; this is its head.
+class Plan {
+ public:
+  // Reads and proves the whole file. not_found, permission_denied; corrupt if it was cut or altered.
+  static Result<Plan> open(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  const std::string& digest() const { return digest_; }
+  const std::string& run_id() const { return run_id_; }
+  Timestamp created() const { return created_; }  // the earliest cutoff of its buckets
+  Timestamp expires() const { return created_ + kPlanLifetime; }
+  Selection::Grace grace() const { return grace_; }
+  const std::vector<Guard>& accepted() const { return accepted_; }
+  const std::vector<BucketPlan>& buckets() const { return buckets_; }
+  std::uint64_t candidates() const;
+
+  // Calls `visit` for every candidate, buckets in order, keys ascending, until it returns an error.
+  Result<void> for_each(const std::function<Result<void>(const BucketPlan&, const Candidate&)>& visit) const;
+
+ private:
+  friend class PlanWriter;
+  Plan() = default;
+  std::filesystem::path path_;
+  std::string digest_;
+  std::string run_id_;
+  Timestamp created_{};
+  Selection::Grace grace_ = Selection::Grace::respect;
+  std::vector<Guard> accepted_;
+  std::vector<BucketPlan> buckets_;
+};
+
+// Why this object would be deleted, in one sentence.
+std::string reason_of(const BucketPlan& bucket, const Candidate& candidate);
+
+struct PlanOptions {
+  std::string run_id;
+  Selection selection;
+  std::vector<Guard> accepted;  // guards overridden for this plan, by name
+};
+
+// Findings --judge--> Plan: writes and seals the file, then opens it. `findings` and `policies` are parallel; every bucket's guards passed
+// or were accepted before. On an error no file is left.
+Result<Plan> write_plan(const std::filesystem::path& path, std::span<const Findings* const> findings,
+                        std::span<const BucketPolicy* const> policies, const PlanOptions& options);
+
+}  // namespace heimdall

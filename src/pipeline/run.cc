@@ -1,0 +1,203 @@
+#include "pipeline/run.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/format.h"
+#include "base/ids.h"
+#include "base/text.h"
+#include "pipeline/judge.h"
+#include "pipeline/scan.h"
+#include "pipeline/sweep.h"
+
+namespace heimdall {
+
+namespace {
+
+// The parts that both kinds of run share: the report, from its first line in the history to its last.
+class RunLog {
+ public:
+  RunLog(RunContext& context, RunReport::DryRun dry_run) : context_(context) {
+    outcome.report.run_id = context.run_id;
+    outcome.report.command = context.command;
+    outcome.report.dry_run = dry_run == RunReport::DryRun::yes;
+    outcome.report.started_at = context.clock.now();
+  }
+
+  Result<void> save() { return context_.history.save_run(outcome.report); }
+
+  void fail(Error error) {
+    if (!outcome.error) outcome.error = std::move(error);
+  }
+
+  RunOutcome finish() && {
+    RunReport& report = outcome.report;
+    report.completed_at = context_.clock.now();
+    report.status = status();
+    if (outcome.error) report.error = outcome.error->message;
+    else if (!outcome.refusals.empty()) report.error = outcome.refusals.front().message;
+    else if (!outcome.unlisted.empty()) report.error = outcome.unlisted.front().error.message;
+    // What cannot be written down did not end well.
+    if (auto saved = save(); !saved) {
+      fail(std::move(saved.error()));
+      report.status = RunStatus::failed;
+    }
+    return std::move(outcome);
+  }
+
+  RunOutcome outcome;
+
+ private:
+  RunStatus status() const {
+    std::uint64_t deleted = 0;
+    std::uint64_t failures = 0;
+    for (const auto& [bucket, figures] : outcome.report.buckets) {
+      deleted += figures.orphans_deleted;
+      failures += figures.deletion_failures;
+    }
+    if (outcome.error && outcome.error->code == ErrorCode::cancelled) return RunStatus::interrupted;
+    if (!outcome.refusals.empty()) return deleted == 0 ? RunStatus::refused : RunStatus::partial;
+    if (outcome.error) return deleted == 0 ? RunStatus::failed : RunStatus::partial;
+    return failures > 0 || !outcome.unlisted.empty() ? RunStatus::partial : RunStatus::success;
+  }
+
+  RunContext& context_;
+};
+
+bool contains(const std::vector<Guard>& guards, Guard guard) {
+  return std::find(guards.begin(), guards.end(), guard) != guards.end();
+}
+
+Result<void> replace_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (std::rename(from.c_str(), to.c_str()) == 0) return {};
+  return system_error(errno, format("cannot replace the ledger '{}'", to.string()));
+}
+
+Result<Findings> scan_bucket(const ScanTarget& target, const ScanRequest& request, RunContext& context) {
+  TRY_ASSIGN(const Timestamp started, target.store.server_time());
+  const auto clock_skew = started - context.clock.now();
+  TRY_ASSIGN(const auto baseline, context.history.baseline(target.policy.name));
+  std::optional<std::uint64_t> expected_rows;
+  if (baseline) {
+    expected_rows = 0;
+    for (const Baseline::Source& source : baseline->sources) *expected_rows += source.rows;
+  }
+  context.progress.begin("references", target.policy.name, expected_rows);
+  auto snapshot = take_snapshot(target.sources, target.policy.prefixes, target.scratch.string() + ".snapshot",
+                                random_u64(), context.progress, context.stop);
+  context.progress.end();
+  TRY(snapshot);
+
+  TRY_ASSIGN(const auto last, context.history.last_figures(target.policy.name));
+  context.progress.begin("listing", target.policy.name, last ? std::optional(last->total_objects) : std::nullopt);
+  ScanOptions options;
+  options.scratch = target.scratch;
+  options.ledger = target.ledger;
+  options.started = started;
+  auto findings = scan(target.store, *snapshot, target.policy, options, context.progress, context.stop);
+  context.progress.end();
+  TRY(findings);
+  findings->clock_skew = clock_skew;
+  if (request.on_scanned && findings->complete()) TRY(request.on_scanned(target, *snapshot));
+  return findings;
+}
+
+// Judges one bucket and moves its ledger and baseline as far as the judgement allows.
+Result<void> judge_bucket(const ScanTarget& target, const Findings& findings, const ScanRequest& request,
+                          std::chrono::nanoseconds step, RunContext& context, RunOutcome& outcome) {
+  TRY_ASSIGN(const auto baseline, context.history.baseline(target.policy.name));
+  const auto worst = std::chrono::abs(step) > std::chrono::abs(findings.clock_skew) ? step : findings.clock_skew;
+  const JudgeInput input{findings, target.policy, baseline, request.selection, context.clock.now(), worst};
+  bool refused = false;
+  for (Refusal& refusal : judge(input)) {
+    const bool accepted = contains(context.accepted, refusal.guard);
+    refused = refused || !accepted;
+    (accepted ? outcome.overridden : outcome.refusals).push_back(std::move(refusal));
+  }
+  if (!findings.complete()) return {};
+  TRY(replace_file((refused ? findings.ledger_refused : findings.ledger).path(), target.ledger));
+  if (!refused) TRY(context.history.save_baseline(target.policy.name, baseline_of(findings, context.clock.now())));
+  return {};
+}
+
+Result<void> scan_all(std::span<const ScanTarget> targets, const ScanRequest& request, RunContext& context,
+                      RunOutcome& outcome) {
+  TRY_ASSIGN(const auto anchor, context.history.clock_anchor());
+  const auto step = clock_step(anchor, context.clock);
+  std::vector<Findings> all;
+  for (const ScanTarget& target : targets) {
+    TRY_ASSIGN(Findings findings, scan_bucket(target, request, context));
+    outcome.report.buckets[target.policy.name] = findings.figures;
+    TRY(judge_bucket(target, findings, request, step, context, outcome));
+    for (RangeFailure& failure : findings.failures) outcome.unlisted.push_back(failure);
+    all.push_back(std::move(findings));
+  }
+  if (!outcome.refusals.empty()) return {};
+  TRY(context.history.save_clock_anchor({context.clock.boot_id(), context.clock.boot_now(), context.clock.now()}));
+  if (!request.plan_path) return {};
+  std::vector<const Findings*> findings;
+  std::vector<const BucketPolicy*> policies;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    findings.push_back(&all[i]);
+    policies.push_back(&targets[i].policy);
+  }
+  const PlanOptions options{context.run_id, request.selection, context.accepted};
+  TRY_ASSIGN(outcome.plan, write_plan(*request.plan_path, findings, policies, options));
+  return {};
+}
+
+Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget> targets, JournalLog& journal,
+                       RunContext& context, RunOutcome& outcome) {
+  const Plan& plan = approved.plan();
+  TRY_ASSIGN(const auto anchor, context.history.clock_anchor());
+  const auto step = clock_step(anchor, context.clock);
+  if ((step > std::chrono::minutes(5) || step < -std::chrono::minutes(5)) && !contains(plan.accepted(), Guard::clock_skew)) {
+    outcome.refusals.push_back({Guard::clock_skew, plan.buckets().front().bucket, std::chrono::duration<double>(step).count(),
+                                300, format("the clock was stepped by {} since the plan was made; set it right and make a "
+                                            "new plan", human_duration(step))});
+    return {};
+  }
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const ApplyTarget& target = targets[i];
+    SweepOptions options;
+    options.run_id = context.run_id;
+    options.recheck.accepted = plan.accepted();
+    options.recheck.scratch = target.scratch.string() + ".wave";
+    SweepReport report = sweep(approved, i, {target.store, target.policy, target.sources}, journal, context.clock,
+                               options, context.progress, context.stop);
+    outcome.report.buckets[target.policy.name] = report.figures;
+    if (report.refusal) outcome.refusals.push_back(std::move(*report.refusal));
+    if (report.failure) return std::move(*report.failure);
+    if (!outcome.refusals.empty()) return {};
+    if (report.interrupted) {
+      return Error{ErrorCode::cancelled, format("interrupted after {}; {} were not touched",
+                                                count_of(report.figures.orphans_deleted, "deletion"),
+                                                count_of(report.untouched, "candidate")),
+                   "make a new plan to go on"};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+RunOutcome run_scan(std::span<const ScanTarget> targets, const ScanRequest& request, RunContext& context) {
+  RunLog log(context, request.dry_run);
+  auto done = log.save();
+  if (done) done = scan_all(targets, request, context, log.outcome);
+  if (!done) log.fail(std::move(done.error()));
+  return std::move(log).finish();
+}
+
+RunOutcome run_apply(const ApprovedPlan& approved, std::span<const ApplyTarget> targets, JournalLog& journal,
+                     RunContext& context) {
+  RunLog log(context, RunReport::DryRun::no);
+  for (const BucketPlan& bucket : approved.plan().buckets()) log.outcome.report.buckets[bucket.bucket] = bucket.figures;
+  auto done = log.save();
+  if (done) done = context.history.use_plan(approved.plan().digest(), context.run_id);
+  if (done) done = apply_all(approved, targets, journal, context, log.outcome);
+  if (!done) log.fail(std::move(done.error()));
+  return std::move(log).finish();
+}
+
+}  // namespace heimdall

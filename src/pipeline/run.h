@@ -1,0 +1,79 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/run_report.h"
+#include "pipeline/approve.h"
+#include "pipeline/plan.h"
+#include "pipeline/snapshot.h"
+#include "ports/history.h"
+#include "ports/journal.h"
+#include "ports/object_store.h"
+#include "ports/progress.h"
+
+namespace heimdall {
+
+// What every run needs; borrowed.
+struct RunContext {
+  std::string run_id;
+  std::string command;
+  History& history;
+  Clock& clock;
+  Progress& progress;
+  std::stop_token stop;
+  std::vector<Guard> accepted;  // guards overridden by name for this run
+};
+
+// One bucket to look at. There is nothing here that could change it.
+struct ScanTarget {
+  ObjectReader& store;
+  const BucketPolicy& policy;
+  std::span<const SourceBinding> sources;
+  std::filesystem::path ledger;
+  std::filesystem::path scratch;
+};
+
+// One bucket to sweep.
+struct ApplyTarget {
+  ObjectStore& store;
+  const BucketPolicy& policy;
+  std::span<const SourceBinding> sources;
+  std::filesystem::path scratch;
+};
+
+// How a run ended: its report is also in the history.
+struct RunOutcome {
+  RunReport report;
+  std::vector<Refusal> refusals;    // guards that refused
+  std::vector<Refusal> overridden;  // guards that would have refused and were accepted
+  std::vector<RangeFailure> unlisted;
+  std::optional<Error> error;       // why the run failed or ended early
+  std::optional<Plan> plan;         // scan runs that were asked for one
+};
+
+struct ScanRequest {
+  Selection selection;
+  std::optional<std::filesystem::path> plan_path;  // write a plan there if no guard refuses
+  RunReport::DryRun dry_run = RunReport::DryRun::no;
+  // Called for each bucket that was scanned completely, while its snapshot is there.
+  std::function<Result<void>(const ScanTarget&, const ReferenceSnapshot&)> on_scanned;
+};
+
+// snapshot -> scan -> judge (-> plan) for each bucket. Changes nothing in stores or databases; moves ledgers forward for complete scans, and
+// baselines where no guard refused. Any error ends the run (invariant 2); all buckets are judged before a plan is written.
+RunOutcome run_scan(std::span<const ScanTarget> targets, const ScanRequest& request, RunContext& context);
+
+// approve -> sweep for each bucket of the plan. `targets` are those of the plan's buckets, in its order, each held by the caller and
+// recovered. The plan counts as used from here on, whatever comes: what is left needs a new plan.
+RunOutcome run_apply(const ApprovedPlan& approved, std::span<const ApplyTarget> targets, JournalLog& journal,
+                     RunContext& context);
+
+}  // namespace heimdall

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+
+#include "base/error.h"
+#include "model/policy.h"
+#include "pipeline/findings.h"
+#include "pipeline/reference_snapshot.h"
+#include "ports/object_store.h"
+#include "ports/progress.h"
+
+namespace heimdall {
+
+struct ScanOptions {
+  unsigned workers = 2;                // ranges listed side by side
+  std::filesystem::path scratch;       // a path whose extensions of it are free to use
+  std::filesystem::path ledger;        // the bucket's ledger; may not exist yet
+  Timestamp started{};                 // server time fixed before the snapshot was taken (invariant 3)
+};
+
+// ObjectStore --scan--> Findings
+//
+// Lists the bucket's prefixes and probes every key. A range whose listing fails is recorded in `failures` and nothing of it is
+// reported; if no range could be listed, the first error is returned (invariant 2). The snapshot's marks are complete only if the findings are.
+Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy,
+                      const ScanOptions& options, Progress& progress, std::stop_token stop);
+
+}  // namespace heimdall
