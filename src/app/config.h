@@ -1,0 +1,144 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/policy.h"
+
+namespace heimdall {
+
+enum class StoreKind { directory, s3 };
+// What dates the objects of a directory: the later of mtime and ctime, or mtime alone.
+enum class DirectoryAge { change, modification };
+
+struct DirectoryStoreConfig {
+  std::filesystem::path path;  // absolute
+  DirectoryAge age = DirectoryAge::change;
+};
+
+// Where a secret is found; never the secret itself. At most one of both is set.
+struct SecretSource {
+  std::optional<std::string> environment;
+  std::optional<std::filesystem::path> file;  // absolute
+};
+
+struct S3StoreConfig {
+  std::string endpoint;
+  std::string region = "us-east-1";
+  std::optional<bool> path_style;
+  std::optional<std::string> profile;  // of the AWS chain
+  SecretSource access_key, secret_key;
+  SecretSource delete_access_key, delete_secret_key;  // the sweep's own; planning never sees them
+};
+
+struct StoreConfig {
+  std::string name;
+  StoreKind kind = StoreKind::directory;
+  DirectoryStoreConfig directory;
+  S3StoreConfig s3;
+};
+
+enum class DatabaseKind { sqlite, postgresql };
+
+struct DatabaseConfig {
+  std::string name;
+  DatabaseKind kind = DatabaseKind::sqlite;
+  std::filesystem::path path;  // sqlite; absolute
+  std::string url;             // postgresql; never holds a password
+  std::optional<std::string> primary_url;
+  SecretSource password;
+};
+
+enum class ReferenceKind { query, column, list };
+
+// Where the rows of one reference come from. How they are mapped and judged is its SourcePolicy.
+struct ReferenceConfig {
+  ReferenceKind kind = ReferenceKind::query;
+  std::string database;                // query, column: names a DatabaseConfig
+  std::string query;                   // query
+  std::string table, column;           // column; `table` may be "schema.table"
+  std::optional<std::string> json;     // query, column: "values" or an SQL/JSON path that begins with "$"
+  std::optional<std::string> recheck;  // query, column: a query with $1
+  std::filesystem::path list;          // list: absolute, or "-" for stdin
+  enum class LineEnd { newline, null } line_end = LineEnd::newline;
+  std::optional<Timestamp> taken_at;   // list: when it was made; else the file's time
+  bool is_stdin() const { return kind == ReferenceKind::list && list == "-"; }
+};
+
+struct BucketConfig {
+  BucketPolicy policy;  // complete: mapping rules with the names of the other buckets, digest
+  std::string store;    // names a StoreConfig
+  std::string description;
+  std::vector<ReferenceConfig> references;  // references[i] feeds policy.sources[i]
+};
+
+enum class ScheduledTask { cleanup, stats };
+
+struct ScheduleConfig {
+  std::string name;
+  ScheduledTask task = ScheduledTask::cleanup;
+  std::string cron;                                // this one
+  std::optional<std::chrono::milliseconds> every;  // or that
+  std::string time_zone = "UTC";
+};
+
+struct HttpConfig {
+  std::string listen = "127.0.0.1:8001";
+  SecretSource token;
+};
+
+struct EventsConfig {
+  std::string database;
+  std::chrono::milliseconds delay = std::chrono::minutes(15);
+  bool notify = false;
+  std::optional<std::uint64_t> max_deletes_per_hour;
+};
+
+struct Config {
+  std::filesystem::path path;   // the file, as it was named
+  std::filesystem::path state;  // absolute
+  std::vector<StoreConfig> stores;
+  std::vector<DatabaseConfig> databases;
+  std::vector<BucketConfig> buckets;
+  std::vector<ScheduleConfig> schedules;
+  std::optional<HttpConfig> http;
+  std::optional<EventsConfig> events;
+
+  // nullptr if there is none of that name. The names inside a loaded Config all resolve.
+  const StoreConfig* find_store(std::string_view name) const;
+  const DatabaseConfig* find_database(std::string_view name) const;
+  const BucketConfig* find_bucket(std::string_view name) const;  // by name, not by alias
+};
+
+// Looks up one environment variable; a parameter, so that tests own it.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+Environment process_environment();
+
+// Which file to load: `flag` (--config), else $HEIMDALL_STORAGE_CONFIG, else the first of `places` that exists.
+// A named file is not looked at: load_config() tells whether it can be read. not_found says what to write where.
+Result<std::filesystem::path> find_config(const std::optional<std::string>& flag, const Environment& environment);
+Result<std::filesystem::path> find_config(const std::optional<std::string>& flag, const Environment& environment,
+                                          std::span<const std::filesystem::path> places);
+
+// Reads, checks and completes the configuration. Contacts nothing. $HEIMDALL_STORAGE_STATE replaces `state: {path}`.
+//
+// Returns invalid_argument with all that is wrong, a line "file:line:column: message" each, in the order of the file; not_found,
+// permission_denied or internal if the file cannot be read. No message holds a secret.
+Result<Config> load_config(const std::filesystem::path& path, const Environment& environment);
+// The same for a text in hand; `path` names it and is the base of relative paths.
+Result<Config> parse_config(std::string_view text, const std::filesystem::path& path, const Environment& environment);
+
+// Replaces the state directory (`--state`), relative to the working directory. invalid_argument if it lies in a part of a store
+// where it would be taken for orphans.
+Result<void> use_state_directory(Config& config, const std::filesystem::path& state);
+
+}  // namespace heimdall

@@ -1,0 +1,249 @@
+#include <algorithm>
+#include <cctype>
+
+#include "app/config_draft.h"
+#include "base/format.h"
+#include "base/text.h"
+
+namespace heimdall {
+namespace {
+
+constexpr std::size_t kMaxName = 200;  // bytes; names become parts of file names
+
+bool is_variable_name(std::string_view text) {
+  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  return !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) == 0 && std::ranges::all_of(text, is_word);
+}
+
+// `<name>_env` or `<name>_file`. The value of a wrong one is not repeated: it may be the secret itself.
+SecretSource read_secret(Section& section, std::string_view name, const ReadContext& context) {
+  const std::string env_key = format("{}_env", name);
+  const std::string file_key = format("{}_file", name);
+  SecretSource secret;
+  secret.environment = section.text(env_key);
+  secret.file = read_path(section, file_key, context);
+  if (secret.environment && !is_variable_name(*secret.environment)) {
+    section.problem(env_key, format("'{}' must be the name of an environment variable: letters, digits and '_'", env_key));
+  }
+  if (section.has(env_key) && section.has(file_key)) {
+    section.problem(file_key, format("'{}' and '{}' exclude each other; give one", env_key, file_key));
+  }
+  return secret;
+}
+
+// A URL that begins with one of `schemes` and holds no password. It is never repeated in a message.
+std::optional<std::string> read_url(Section& section, std::string_view key, const std::vector<std::string>& schemes, std::string_view instead) {
+  const auto url = section.text(key);
+  if (!url) return std::nullopt;
+  if (holds_password(*url)) {
+    section.problem(key, format("'{}' holds a password (not shown), which does not belong in this file; {}", key, instead));
+    return std::nullopt;
+  }
+  if (std::ranges::none_of(schemes, [&](const std::string& scheme) { return url->starts_with(scheme) && url->size() > scheme.size(); })) {
+    section.problem(key, format("'{}' must begin with {}", key, fmt::join(schemes, " or ")));
+    return std::nullopt;
+  }
+  return url;
+}
+
+void read_directory_store(Section& section, DirectoryStoreConfig& store, const ReadContext& context) {
+  section.require("path");
+  if (const auto path = read_path(section, "path", context)) store.path = *path;
+  if (const auto age = section.choice<DirectoryAge>("age", {{"change", DirectoryAge::change}, {"mtime", DirectoryAge::modification}})) {
+    store.age = *age;
+  }
+}
+
+void read_s3_store(Section& section, S3StoreConfig& store, const ReadContext& context) {
+  section.require("endpoint");
+  if (const auto url = read_url(section, "endpoint", {"http://", "https://"}, "use access_key_env and secret_key_env")) store.endpoint = *url;
+  if (const auto region = section.text("region")) store.region = *region;
+  store.path_style = section.boolean("path_style");
+  store.profile = section.text("profile");
+  store.access_key = read_secret(section, "access_key", context);
+  store.secret_key = read_secret(section, "secret_key", context);
+  store.delete_access_key = read_secret(section, "delete_access_key", context);
+  store.delete_secret_key = read_secret(section, "delete_secret_key", context);
+}
+
+// Runs `read(entry, mark)` for each entry of a mapping of named things.
+template <class Read>
+void read_named(const YamlNode* node, std::string_view key, Problems& problems, Read read) {
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::mapping) {
+    problems.add(node->mark, format("'{}' must be a mapping from names to settings", key));
+    return;
+  }
+  for (const YamlEntry& entry : node->entries) {
+    check_name(entry.key, entry.mark, problems);
+    read(entry);
+  }
+}
+
+void read_store(const YamlEntry& entry, ReadContext& context) {
+  Section section(entry.value, "a store", context.problems);
+  StoreConfig store;
+  store.name = entry.key;
+  section.require("type");
+  const auto kind = section.choice<StoreKind>("type", {{"directory", StoreKind::directory}, {"s3", StoreKind::s3}});
+  if (kind) {
+    store.kind = *kind;
+    if (*kind == StoreKind::s3) context.draft.features.push_back({Feature::s3, section.mark_of("type")});
+    *kind == StoreKind::s3 ? read_s3_store(section, store.s3, context) : read_directory_store(section, store.directory, context);
+    section.finish();  // without a type nobody knows which keys are right
+  }
+  context.draft.stores.push_back(entry.mark);
+  context.draft.config.stores.push_back(std::move(store));
+}
+
+void read_sqlite(Section& section, DatabaseConfig& database, const ReadContext& context) {
+  section.require("path");
+  const auto written = section.text("path");
+  if (written && (written->starts_with(":memory:") || written->starts_with("file:"))) {
+    section.problem("path", "'path' must be the path of a SQLite file, not a URI or an in-memory database");
+  } else if (const auto path = read_path(section, "path", context)) {
+    database.path = *path;
+  }
+}
+
+void read_postgresql(Section& section, DatabaseConfig& database, const ReadContext& context) {
+  section.require("url");
+  const std::vector<std::string> schemes = {"postgresql://", "postgres://"};
+  if (const auto url = read_url(section, "url", schemes, "use password_file or password_env")) database.url = *url;
+  database.primary_url = read_url(section, "primary_url", schemes, "use password_file or password_env");
+  database.password = read_secret(section, "password", context);
+}
+
+void read_database(const YamlEntry& entry, ReadContext& context) {
+  Section section(entry.value, "a database", context.problems);
+  DatabaseConfig database;
+  database.name = entry.key;
+  section.require("type");
+  const auto kind = section.choice<DatabaseKind>("type", {{"sqlite", DatabaseKind::sqlite}, {"postgresql", DatabaseKind::postgresql}});
+  if (kind) {
+    database.kind = *kind;
+    if (*kind == DatabaseKind::postgresql) context.draft.features.push_back({Feature::postgresql, section.mark_of("type")});
+    *kind == DatabaseKind::postgresql ? read_postgresql(section, database, context) : read_sqlite(section, database, context);
+    section.finish();
+  }
+  context.draft.databases.push_back(entry.mark);
+  context.draft.config.databases.push_back(std::move(database));
+}
+
+void read_schedule(const YamlNode& node, ReadContext& context) {
+  Section section(node, "a schedule", context.problems);
+  ScheduleConfig schedule;
+  if (const auto name = section.required_text("name")) schedule.name = *name;
+  section.require("task");
+  const auto task = section.choice<ScheduledTask>("task", {{"cleanup", ScheduledTask::cleanup}, {"stats", ScheduledTask::stats}});
+  if (task) schedule.task = *task;
+  if (const auto cron = section.text("cron")) schedule.cron = *cron;
+  schedule.every = section.duration("every");
+  if (section.has("cron") == section.has("every")) context.problems.add(node.mark, "a schedule needs either 'cron' or 'every'");
+  if (const auto zone = section.text("time_zone")) schedule.time_zone = *zone;
+  section.finish();
+  context.draft.config.schedules.push_back(std::move(schedule));
+}
+
+void read_schedules(const YamlNode* node, ReadContext& context) {
+  if (node == nullptr) return;
+  context.draft.features.push_back({Feature::schedules, node->mark});
+  if (node->kind != YamlNode::Kind::sequence) return context.problems.add(node->mark, "'schedules' must be a list");
+  for (const YamlNode& item : node->items) read_schedule(item, context);
+}
+
+void read_http(const YamlNode* node, ReadContext& context) {
+  if (node == nullptr) return;
+  context.draft.features.push_back({Feature::http, node->mark});
+  Section section(*node, "the section 'http'", context.problems);
+  HttpConfig http;
+  if (const auto listen = section.text("listen")) http.listen = *listen;
+  http.token = read_secret(section, "token", context);
+  section.finish();
+  context.draft.config.http = std::move(http);
+}
+
+void read_events(const YamlNode* node, ReadContext& context) {
+  if (node == nullptr) return;
+  context.draft.features.push_back({Feature::events, node->mark});
+  Section section(*node, "the section 'events'", context.problems);
+  EventsConfig events;
+  if (const auto database = section.required_text("database")) {
+    events.database = *database;
+    if (context.draft.config.find_database(*database) == nullptr) {
+      section.problem("database", format("'events' names the unknown database '{}'", printable(*database)));
+    }
+  }
+  if (const auto delay = section.duration("delay")) events.delay = *delay;
+  if (const auto notify = section.boolean("notify")) events.notify = *notify;
+  events.max_deletes_per_hour = section.integer("max_deletes_per_hour", 1, UINT64_MAX);
+  section.finish();
+  context.draft.config.events = std::move(events);
+}
+
+void read_state(const YamlNode* node, ReadContext& context) {
+  context.draft.config.state = (context.base / "state").lexically_normal();
+  if (node == nullptr) return;
+  Section section(*node, "the section 'state'", context.problems);
+  context.draft.state = section.mark_of("path");
+  if (const auto path = read_path(section, "path", context)) context.draft.config.state = *path;
+  section.finish();
+}
+
+}  // namespace
+
+std::optional<std::filesystem::path> read_path(Section& section, std::string_view key, const ReadContext& context) {
+  const auto text = section.text(key);
+  if (!text) return std::nullopt;
+  if (text->starts_with("~")) {
+    section.problem(key, format("'{}': '~' is not expanded; write the path out", key));
+    return std::nullopt;
+  }
+  std::filesystem::path path = (context.base / *text).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();  // "media/" is "media"
+}
+
+bool check_name(std::string_view name, YamlMark mark, Problems& problems) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  if (name.empty()) {
+    problems.add(mark, "a name cannot be empty");
+  } else if (name == "." || name == ".." || name.find('/') != std::string_view::npos || std::ranges::any_of(name, is_control)) {
+    problems.add(mark, format("'{}' cannot be a name: no '/', no control characters, not '.' or '..'", printable(name)));
+  } else if (name.size() > kMaxName) {
+    problems.add(mark, format("a name has at most {} bytes, this one {}", kMaxName, name.size()));
+  } else {
+    return true;
+  }
+  return false;
+}
+
+bool holds_password(std::string_view url) {
+  std::string lower(url);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (lower.find("password=") != std::string::npos || lower.find("passwd=") != std::string::npos) return true;
+  const std::size_t scheme = lower.find("://");
+  const std::size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+  // A password may hold any of "/?#" by mistake, so the last '@' counts, wherever it stands.
+  const std::size_t at = lower.rfind('@');
+  return at != std::string::npos && at >= begin && lower.substr(begin, at - begin).find(':') != std::string::npos;
+}
+
+Draft read_draft(const YamlNode& root, const std::filesystem::path& base, Problems& problems) {
+  Draft draft;
+  ReadContext context{base, draft, problems};
+  Section section(root, "the configuration", problems);
+  section.require("stores");
+  section.require("buckets");
+  read_named(section.find("stores"), "stores", problems, [&](const YamlEntry& entry) { read_store(entry, context); });
+  read_named(section.find("databases"), "databases", problems, [&](const YamlEntry& entry) { read_database(entry, context); });
+  const YamlNode* const defaults = section.find("defaults");
+  read_buckets(section.find("buckets"), defaults, context);
+  read_state(section.find("state"), context);
+  read_schedules(section.find("schedules"), context);
+  read_http(section.find("http"), context);
+  read_events(section.find("events"), context);
+  section.finish();
+  return draft;
+}
+
+}  // namespace heimdall

@@ -1,0 +1,349 @@
+#include <algorithm>
+
+#include "app/config_draft.h"
+#include "base/format.h"
+#include "base/text.h"
+#include "model/object.h"
+#include "refs/json_strings.h"
+
+namespace heimdall {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kMaxBatch = 1000;  // what one DeleteObjects request takes
+constexpr milliseconds kShortestSafeAge = std::chrono::hours(1);
+
+struct Defaults {
+  BucketPolicy policy;
+  YamlMark min_age;
+};
+
+enum class ModeName { report, remove, quarantine };
+
+void read_mode(Section& section, Mode& mode, ReadContext& context) {
+  const auto name = section.choice<ModeName>(
+      "mode", {{"report", ModeName::report}, {"delete", ModeName::remove}, {"quarantine", ModeName::quarantine}});
+  if (!name) return;
+  if (*name == ModeName::quarantine) context.draft.features.push_back({Feature::quarantine, section.mark_of("mode")});
+  mode = *name == ModeName::remove ? Mode::remove : Mode::report;
+}
+
+// What `defaults:` and each bucket have in common; absent keys leave `policy` as it is.
+void read_ages_and_mode(Section& section, BucketPolicy& policy, ReadContext& context) {
+  if (const auto min_age = section.duration("min_age")) policy.min_age = *min_age;
+  if (const auto grace = section.duration("grace")) policy.grace = *grace;
+  if (const auto size = section.integer("batch_size", 1, kMaxBatch)) policy.batch_size = *size;
+  read_mode(section, policy.mode, context);
+}
+
+Defaults read_defaults(const YamlNode* node, ReadContext& context) {
+  Defaults defaults;
+  if (node == nullptr) return defaults;
+  Section section(*node, "the section 'defaults'", context.problems);
+  read_ages_and_mode(section, defaults.policy, context);
+  defaults.min_age = section.mark_of("min_age");
+  section.finish();
+  return defaults;
+}
+
+void read_guards(const YamlNode* node, GuardLimits& guards, Problems& problems) {
+  if (node == nullptr) return;
+  Section section(*node, "the section 'guards'", problems);
+  if (const auto ratio = section.ratio("max_orphan_ratio")) guards.max_orphan_ratio = *ratio;
+  if (const auto ratio = section.ratio("min_match_rate")) guards.min_match_rate = *ratio;
+  if (const auto ratio = section.ratio("max_references_fall")) guards.max_references_fall = *ratio;
+  guards.max_deletes = section.integer("max_deletes", 0, UINT64_MAX);
+  guards.max_bytes = section.size("max_bytes");
+  if (const auto count = section.integer("max_unreferenced_class", 1, UINT64_MAX)) guards.max_unreferenced_class = *count;
+  if (const auto count = section.integer("max_unmapped", 0, UINT64_MAX)) guards.max_unmapped = *count;
+  if (const auto count = section.integer("max_near_misses", 0, UINT64_MAX)) guards.max_near_misses = *count;
+  section.finish();
+}
+
+// A directory has no keys with such segments, so a prefix with one would silently cover nothing.
+bool has_impossible_segment(std::string_view prefix) {
+  while (!prefix.empty()) {
+    const std::size_t slash = prefix.find('/');
+    const std::string_view segment = prefix.substr(0, slash);
+    if (segment.empty() || segment == "." || segment == "..") return true;
+    prefix.remove_prefix(std::min(slash, prefix.size() - 1) + 1);
+  }
+  return false;
+}
+
+std::string why_not_a_prefix(std::string_view prefix, StoreKind kind) {
+  if (prefix.starts_with('/')) {
+    prefix.remove_prefix(std::min(prefix.find_first_not_of('/'), prefix.size()));
+    return prefix.empty() ? "'/' is no prefix; leave 'prefixes' out to cover the whole bucket"
+                          : format("a prefix has no leading '/'; write '{}{}'", printable(prefix), prefix.ends_with('/') ? "" : "/");
+  }
+  if (!prefix.ends_with('/')) return format("a prefix ends with '/', or it would also cover '{0}-old/'; write '{0}/'", printable(prefix));
+  if (is_reserved_key(prefix)) return format("'{}' is where this program keeps its own objects; it cannot be a prefix", printable(prefix));
+  if (kind == StoreKind::directory && has_impossible_segment(prefix)) {
+    return format("no file of a directory has a key below '{}'; leave out '//', './' and '../'", printable(prefix));
+  }
+  return {};
+}
+
+// Invariant 8: prefixes end at a delimiter, and no object is covered twice.
+void read_prefixes(Section& section, StoreKind kind, BucketPolicy& policy, BucketMarks& marks, Problems& problems) {
+  if (!section.has("prefixes")) return;
+  std::vector<Marked<std::string>> prefixes = section.texts("prefixes");
+  if (section.find("prefixes")->items.empty()) section.problem("prefixes", "'prefixes' names nothing; leave the key out to cover the whole bucket");
+  std::erase_if(prefixes, [&](const Marked<std::string>& prefix) {
+    const std::string why = why_not_a_prefix(prefix.value, kind);
+    if (!why.empty()) problems.add(prefix.mark, why);
+    return !why.empty();
+  });
+  std::ranges::stable_sort(prefixes, {}, &Marked<std::string>::value);
+  for (std::size_t i = 1, outer = 0; i < prefixes.size(); ++i) {
+    if (!prefixes[i].value.starts_with(prefixes[outer].value)) {
+      outer = i;
+      continue;
+    }
+    problems.add(prefixes[i].mark,
+                 format("prefix '{}' {} '{}' (line {}); name only one of them", printable(prefixes[i].value),
+                        prefixes[i].value == prefixes[outer].value ? "repeats" : "lies inside", printable(prefixes[outer].value),
+                        prefixes[outer].mark.line));
+  }
+  policy.prefixes.clear();
+  for (const Marked<std::string>& prefix : prefixes) policy.prefixes.push_back(prefix.value);
+  marks.prefixes = std::move(prefixes);
+}
+
+// Why a pattern would protect nothing or not what its writer means.
+std::string why_not_a_pattern(std::string_view pattern, StoreKind kind) {
+  if (pattern.ends_with('/')) return format("'{0}' protects no object below it; write '{0}**'", printable(pattern));
+  if (kind == StoreKind::directory && pattern.starts_with('/')) return "no key of a directory begins with '/'; write the pattern without it";
+  if (pattern.find("://") != std::string_view::npos) return "a pattern is compared with keys, not with URLs; write it without the bucket";
+  bool in_set = false;
+  std::size_t set_begin = 0;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') {
+      if (++i == pattern.size()) return "the '\\' at the end of the pattern escapes nothing";
+    } else if (!in_set && pattern[i] == '[') {
+      in_set = true;
+      if (i + 1 < pattern.size() && (pattern[i + 1] == '!' || pattern[i + 1] == '^')) ++i;
+      set_begin = i + 1;
+    } else if (in_set && pattern[i] == ']' && i > set_begin) {
+      in_set = false;
+    }
+  }
+  return in_set ? "a '[' is not closed by ']'; write '\\[' for the character itself" : "";
+}
+
+void read_protect(Section& section, StoreKind kind, BucketPolicy& policy, Problems& problems) {
+  for (Marked<std::string>& pattern : section.texts("protect")) {
+    const std::string why = why_not_a_pattern(pattern.value, kind);
+    if (!why.empty()) problems.add(pattern.mark, why);
+    policy.protect.emplace_back(std::move(pattern.value));
+  }
+}
+
+std::string collapse_blanks(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (!blank) {
+      result += c;
+    } else if (!result.empty() && result.back() != ' ') {
+      result += ' ';
+    }
+  }
+  if (result.ends_with(' ')) result.pop_back();
+  return result;
+}
+
+void read_list_reference(Section& section, ReferenceConfig& reference, SourcePolicy& source, const ReadContext& context) {
+  reference.kind = ReferenceKind::list;
+  if (const auto text = section.text("list")) {
+    source.name = format("list: {}", *text);
+    reference.list = *text == "-" ? std::filesystem::path("-") : read_path(section, "list", context).value_or("");
+  }
+  for (const char* const key : {"database", "query", "table", "column", "json", "recheck"}) {
+    if (section.has(key)) section.problem(key, format("'{}' belongs to a database reference, not to a list", key));
+  }
+  if (section.boolean("null").value_or(false)) reference.line_end = ReferenceConfig::LineEnd::null;
+  if (const auto age = section.duration("max_list_age")) source.max_list_age = *age;
+  if (const auto text = section.text("taken_at")) {
+    reference.taken_at = parse_rfc3339(*text);
+    if (!reference.taken_at) section.problem("taken_at", format("'taken_at' must be a time such as 2026-11-23T00:14:16Z, not '{}'", printable(*text)));
+  }
+}
+
+void read_rows(Section& section, ReferenceConfig& reference, SourcePolicy& source, YamlMark mark, Problems& problems) {
+  const auto query = section.text("query");
+  const auto table = section.text("table");
+  const auto column = section.text("column");
+  const bool has_column = section.has("table") || section.has("column");
+  if (section.has("query") == has_column) {
+    problems.add(mark, "a reference needs either 'query', or 'table' and 'column', or 'list'");
+  } else if (has_column) {
+    section.require("table");
+    section.require("column");
+    reference.kind = ReferenceKind::column;
+    reference.table = table.value_or("");
+    reference.column = column.value_or("");
+    source.name = format("{}: {}.{}", reference.database, reference.table, reference.column);
+  } else if (query) {
+    reference.query = *query;
+    source.name = format("{}: {}", reference.database, collapse_blanks(*query));
+    if (collapse_blanks(*query).empty()) section.problem("query", "'query' is empty");
+  }
+}
+
+void read_database_reference(Section& section, ReferenceConfig& reference, SourcePolicy& source, ReadContext& context) {
+  if (const auto name = section.required_text("database")) {
+    reference.database = *name;
+    std::vector<std::string> known;
+    for (const DatabaseConfig& database : context.draft.config.databases) known.push_back(database.name);
+    if (std::ranges::find(known, *name) == known.end()) {
+      section.problem("database", format("there is no database '{}'{} (configured: {})", printable(*name), did_you_mean(*name, known),
+                                         known.empty() ? "none" : comma_list(known)));
+    }
+  }
+  read_rows(section, reference, source, section.mark(), context.problems);
+  reference.json = section.text("json");
+  if (reference.json) {
+    if (const auto selector = JsonSelector::parse(*reference.json); !selector) section.problem("json", with_hint(selector.error()));
+  }
+  reference.recheck = section.text("recheck");
+  if (reference.recheck) context.draft.features.push_back({Feature::recheck_query, section.mark_of("recheck")});
+  for (const char* const key : {"taken_at", "null", "max_list_age"}) {
+    if (section.has(key)) section.problem(key, format("'{}' belongs to a list, not to a database reference", key));
+  }
+}
+
+void read_base_urls(Section& section, MappingRules& rules, Problems& problems) {
+  for (Marked<std::string>& url : section.texts("base_urls")) {
+    if (holds_password(url.value)) {
+      problems.add(url.mark, "this URL holds a password (not shown), which does not belong in this file");
+    } else if (!url.value.starts_with("http://") && !url.value.starts_with("https://")) {
+      problems.add(url.mark, "a base URL begins with http:// or https://");
+    } else if (!url.value.ends_with('/') && !url.value.ends_with('=')) {
+      problems.add(url.mark, format("a base URL ends right before the key, with '/' or '='; write '{}/'", printable(url.value)));
+    }
+    rules.base_urls.push_back(std::move(url.value));
+  }
+}
+
+void read_mapping(Section& section, MappingRules& rules, BucketMarks& marks, Problems& problems) {
+  const auto as = section.choice<KeyForm>("as", {{"auto", KeyForm::automatic},
+                                                 {"key", KeyForm::key},
+                                                 {"uri", KeyForm::uri},
+                                                 {"url", KeyForm::url},
+                                                 {"prefix", KeyForm::prefix}});
+  if (as) rules.as = *as;
+  for (const Marked<std::string>& text : section.texts("companions")) {
+    if (auto companion = CompanionTemplate::parse(text.value)) {
+      rules.companions.push_back(std::move(*companion));
+    } else {
+      problems.add(text.mark, with_hint(companion.error()));
+    }
+  }
+  if (rules.as == KeyForm::prefix && section.has("companions")) section.problem("companions", "a prefix has no companions; it protects all below");
+  read_base_urls(section, rules, problems);
+  for (Marked<std::string>& name : section.texts("ignore_buckets")) {
+    if (check_name(name.value, name.mark, problems)) {
+      rules.ignore_buckets.push_back(name.value);
+      marks.ignored.push_back(std::move(name));
+    }
+  }
+}
+
+void read_reference(const YamlNode& node, BucketConfig& bucket, BucketMarks& marks, ReadContext& context) {
+  Section section(node, "a reference", context.problems);
+  ReferenceConfig reference;
+  SourcePolicy source;
+  source.min_match_rate = bucket.policy.guards.min_match_rate;
+  if (section.has("list")) {
+    read_list_reference(section, reference, source, context);
+  } else if (node.kind == YamlNode::Kind::mapping) {
+    read_database_reference(section, reference, source, context);
+  }
+  for (const char* const key : {"database", "query", "table", "column", "list", "json", "recheck", "taken_at", "null", "max_list_age"}) {
+    section.find(key);  // known in every reference: where it is out of place was said above
+  }
+  read_mapping(section, source.mapping, marks, context.problems);
+  if (const auto may = section.boolean("may_be_empty")) source.may_be_empty = *may;
+  if (const auto rate = section.ratio("min_match_rate")) source.min_match_rate = *rate;
+  section.finish();
+  marks.references.push_back(node.mark);
+  bucket.references.push_back(std::move(reference));
+  bucket.policy.sources.push_back(std::move(source));
+}
+
+// Invariant 2: without references every object would be an orphan, so there is no such bucket.
+void read_references(Section& section, BucketConfig& bucket, BucketMarks& marks, ReadContext& context) {
+  const YamlNode* const node = section.find("references");
+  if (node == nullptr) {
+    context.problems.add(section.mark(), "a bucket needs the key 'references': without references every object would be an orphan");
+  } else if (node->kind != YamlNode::Kind::sequence || node->items.empty()) {
+    context.problems.add(node->mark, "'references' must be a list of at least one reference: without references every object would be an orphan");
+  } else {
+    for (const YamlNode& item : node->items) read_reference(item, bucket, marks, context);
+  }
+}
+
+StoreKind read_store_name(Section& section, BucketConfig& bucket, const ReadContext& context) {
+  const auto name = section.required_text("store");
+  if (!name) return StoreKind::directory;
+  bucket.store = *name;
+  if (const StoreConfig* const store = context.draft.config.find_store(*name)) return store->kind;
+  std::vector<std::string> known;
+  for (const StoreConfig& store : context.draft.config.stores) known.push_back(store.name);
+  section.problem("store", format("there is no store '{}'{} (configured: {})", printable(*name), did_you_mean(*name, known),
+                                  known.empty() ? "none" : comma_list(known)));
+  return StoreKind::directory;
+}
+
+void read_aliases(Section& section, BucketMarks& marks, Problems& problems) {
+  for (Marked<std::string>& alias : section.texts("aliases")) {
+    if (check_name(alias.value, alias.mark, problems)) marks.aliases.push_back(std::move(alias));
+  }
+}
+
+void check_min_age(Section& section, const BucketPolicy& policy, const Defaults& defaults, Problems& problems) {
+  const bool allowed = section.boolean("allow_young").value_or(false);
+  if (allowed || policy.min_age >= kShortestSafeAge) return;
+  problems.add(section.has("min_age") ? section.mark_of("min_age") : defaults.min_age,
+               format("'min_age: {}' for the bucket '{}' is under 1h and may take uploads whose row is not committed yet; "
+                      "give at least 1h, or 'allow_young: true' in the bucket",
+                      duration_text(policy.min_age), printable(policy.name)));
+}
+
+void read_bucket(const YamlNode& node, const Defaults& defaults, ReadContext& context) {
+  Section section(node, "a bucket", context.problems);
+  BucketConfig bucket;
+  BucketMarks marks;
+  bucket.policy = defaults.policy;
+  section.require("name");
+  marks.name = section.mark_of("name");
+  if (const auto name = section.text("name"); name && check_name(*name, marks.name, context.problems)) bucket.policy.name = *name;
+  const StoreKind kind = read_store_name(section, bucket, context);
+  if (const auto description = section.text("description")) bucket.description = *description;
+  read_ages_and_mode(section, bucket.policy, context);
+  read_prefixes(section, kind, bucket.policy, marks, context.problems);
+  read_aliases(section, marks, context.problems);
+  check_min_age(section, bucket.policy, defaults, context.problems);
+  read_guards(section.find("guards"), bucket.policy.guards, context.problems);
+  read_references(section, bucket, marks, context);
+  read_protect(section, kind, bucket.policy, context.problems);
+  section.finish();
+  context.draft.config.buckets.push_back(std::move(bucket));
+  context.draft.buckets.push_back(std::move(marks));
+}
+
+}  // namespace
+
+void read_buckets(const YamlNode* buckets, const YamlNode* defaults, ReadContext& context) {
+  const Defaults common = read_defaults(defaults, context);
+  if (buckets == nullptr) return;
+  if (buckets->kind != YamlNode::Kind::sequence || buckets->items.empty()) {
+    return context.problems.add(buckets->mark, "'buckets' must be a list of at least one bucket");
+  }
+  for (const YamlNode& item : buckets->items) read_bucket(item, common, context);
+}
+
+}  // namespace heimdall
