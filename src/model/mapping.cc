@@ -132,8 +132,9 @@ void Reading::read_row(const ReferenceRow& row) {
     if (owner == Owner::unknown && !names_its_own) {
       refuse(row.bucket->empty() ? "the row's bucket is empty" : "the row's bucket " + quoted(*row.bucket) + " is configured nowhere");
     }
-    // The row names this bucket and its value another one: the literal key may be what was meant.
-    if (row_names_here_ && out_.kind != Kind::this_bucket && rules_.as != KeyForm::uri) meanings_.add(value);
+    // The row names this bucket and its value another one: the literal key may be what was meant. An unmapped one always keeps it.
+    const bool contradicts = row_names_here_ && out_.kind != Kind::this_bucket && rules_.as != KeyForm::uri;
+    if (contradicts || out_.kind == Kind::unmapped) meanings_.add(value);
   }
   meanings_.finish(out_.kind, rules_.as == KeyForm::prefix ? kNone : rules_.companions);
 }
@@ -149,12 +150,11 @@ void Reading::read_value(std::string_view value, std::string_view scheme) {
     case KeyForm::prefix: return read_prefix(value, scheme);
     case KeyForm::uri:
       if (is_s3(scheme)) return read_uri(value);
-      meanings_.add(value);  // and nothing else, or the mapping could not be inverted
+      // Keeps no more than its literal text, or the mapping could not be inverted.
       return refuse("it is not an s3:// URI");
     case KeyForm::url:
       if (is_http(scheme)) return read_url(value);
       read_automatic(value, scheme_under(KeyForm::automatic, value));
-      meanings_.add(value);
       return refuse("it is not an http(s) URL");
   }
 }
@@ -209,7 +209,6 @@ void Reading::read_uri(std::string_view value) {
     if (rules_.as == KeyForm::prefix) return meanings_.add_folder(key);
     return literal_only ? meanings_.add(key) : meanings_.add_decoded(key);
   }
-  meanings_.add(value);
   if (!literal_only) meanings_.add_decoded(key);
   refuse(key.empty() ? "it names no key" : "its bucket " + quoted(bucket) + " is configured nowhere");
 }
@@ -217,12 +216,10 @@ void Reading::read_uri(std::string_view value) {
 void Reading::read_url(std::string_view value) {
   const UrlParts url = split_url(value);
   if (add_url_readings(url)) {
-    if (!meanings_.empty()) return;
-    meanings_.add(value);
-    return refuse("it names no key");
+    if (meanings_.empty()) refuse("it names no key");
+    return;
   }
   if (const Owner owner = owner_of(url); owner != Owner::unknown) return end_as(owner);
-  meanings_.add(value);
   if (url.tail.starts_with('/')) meanings_.add_url_key(url.tail.substr(1));
   refuse("its host " + quoted(url.host) + " and path name no configured bucket, and no base_urls match");
 }
@@ -245,7 +242,6 @@ bool Reading::add_url_readings(const UrlParts& url) {
 void Reading::read_prefix(std::string_view value, std::string_view scheme) {
   if (is_s3(scheme)) return read_uri(value);
   if (!scheme.empty() || without_leading_slashes(value).empty()) {
-    meanings_.add(value);
     return refuse(scheme.empty() ? "it would protect the whole bucket" : "a prefix is a folder or an s3:// URI");
   }
   const bool leading_slash = value.front() == '/';
