@@ -23,7 +23,9 @@ Result<T> StateDatabase::explained(Result<T> result) {
   Error error = with_context(result.error(), format("state database '{}'", directory_.database().string()));
   if (error.code == ErrorCode::corrupt) {
     suspect_damage(directory_);
-    error.hint = "stop every heimdall-storage that uses this state directory; the next start checks the file and sets it aside if it is damaged";
+    error.hint =
+        "stop every heimdall-storage that uses this state directory; the next start checks the file and sets it aside if it is "
+        "damaged";
   }
   return error;
 }

@@ -7,9 +7,19 @@
 
 namespace heimdall::testing {
 
+namespace {
+
+std::string place_name(std::string_view run_id, std::string_view bucket, std::string_view key) {
+  return format("{}\n{}\n{}", run_id, bucket, key);
+}
+
+}  // namespace
+
 void FakeJournal::crash() {
   const std::lock_guard lock(mutex_);
   lines_ = durable_;
+  dirty_.clear();
+  std::erase_if(places_, [&](const auto& place) { return place.second >= lines_.size(); });
   crashed_at_ = clock_.now();
 }
 
@@ -50,24 +60,32 @@ Result<void> FakeJournal::check_write() {
   return {};
 }
 
+void FakeJournal::make_durable() {
+  durable_.resize(lines_.size());
+  for (const std::size_t place : dirty_) durable_[place] = lines_[place];
+  dirty_.clear();
+}
+
 FakeJournal::Line& FakeJournal::line_of(std::string_view run_id, std::string_view bucket, const ObjectMeta& object) {
-  // From the back: a batch that gets its outcomes is among the last lines.
-  const auto found = std::find_if(lines_.rbegin(), lines_.rend(), [&](const Line& line) {
-    return line.run_id == run_id && line.deletion.bucket == bucket && line.deletion.object == object;
-  });
-  if (found != lines_.rend()) return *found;
-  return lines_.emplace_back(Line{std::string(run_id), "", {std::string(bucket), object, Outcome::in_doubt, ""}, {}, {}});
+  const std::string name = place_name(run_id, bucket, object.key.bytes());
+  const auto [first, last] = places_.equal_range(name);
+  const auto found = std::find_if(first, last, [&](const auto& place) { return lines_[place.second].deletion.object == object; });
+  const std::size_t place = found != last ? found->second : lines_.size();
+  if (found == last) {
+    places_.emplace(name, place);
+    lines_.push_back({std::string(run_id), "", {std::string(bucket), object, Outcome::in_doubt, ""}, {}, {}});
+  }
+  dirty_.insert(place);
+  return lines_[place];
 }
 
 Result<void> FakeJournal::intend(std::string_view run_id, std::string_view bucket, std::string_view bucket_identity,
                                  std::span<const ObjectMeta> objects) {
   const std::lock_guard lock(mutex_);
   TRY(check_write());
-  for (const Line& line : lines_) {
-    const bool same_sweep = line.run_id == run_id && line.deletion.bucket == bucket && !line.bucket_identity.empty();
-    if (same_sweep && line.bucket_identity != bucket_identity) {
-      return Error{ErrorCode::failed_precondition, format("bucket '{}' is another physical bucket than earlier", bucket)};
-    }
+  const auto [sweep, is_new] = identities_.try_emplace({std::string(run_id), std::string(bucket)}, bucket_identity);
+  if (!is_new && sweep->second != bucket_identity) {
+    return Error{ErrorCode::failed_precondition, format("bucket '{}' is another physical bucket than earlier", bucket)};
   }
   for (const ObjectMeta& object : objects) {
     Line& line = line_of(run_id, bucket, object);
@@ -77,7 +95,7 @@ Result<void> FakeJournal::intend(std::string_view run_id, std::string_view bucke
     line.deletion.outcome = Outcome::in_doubt;
     line.deletion.error.clear();
   }
-  durable_ = lines_;
+  make_durable();
   ++intents_;
   return {};
 }
@@ -95,7 +113,7 @@ Result<void> FakeJournal::record(std::string_view run_id, std::span<const Deleti
 Result<void> FakeJournal::flush() {
   const std::lock_guard lock(mutex_);
   TRY(check_write());
-  durable_ = lines_;
+  make_durable();
   return {};
 }
 

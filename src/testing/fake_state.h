@@ -3,8 +3,10 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -51,12 +53,17 @@ class FakeJournal final : public JournalLog {
 
  private:
   Result<void> check_write();
+  void make_durable();
+  // The line of an object, to be changed: made if it is not there yet.
   Line& line_of(std::string_view run_id, std::string_view bucket, const ObjectMeta& object);
 
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::vector<Line> lines_;    // with what is only buffered
   std::vector<Line> durable_;  // as of the last intend() or flush()
+  std::set<std::size_t> dirty_;  // places where the two differ
+  std::unordered_multimap<std::string, std::size_t> places_;  // by run, bucket and key
+  std::map<std::pair<std::string, std::string>, std::string> identities_;  // of run and bucket
   std::optional<Timestamp> crashed_at_;
   std::optional<Error> write_error_;
   std::size_t writes_until_error_ = 0;
