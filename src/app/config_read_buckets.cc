@@ -90,7 +90,8 @@ std::string why_not_a_prefix(std::string_view prefix, StoreKind kind) {
 void read_prefixes(Section& section, StoreKind kind, BucketPolicy& policy, BucketMarks& marks, Problems& problems) {
   if (!section.has("prefixes")) return;
   std::vector<Marked<std::string>> prefixes = section.texts("prefixes");
-  if (section.find("prefixes")->items.empty()) section.problem("prefixes", "'prefixes' names nothing; leave the key out to cover the whole bucket");
+  const YamlNode& node = *section.find("prefixes");
+  if (node.kind == YamlNode::Kind::sequence && node.items.empty()) section.problem("prefixes", "'prefixes' names nothing; leave the key out to cover the whole bucket");
   std::erase_if(prefixes, [&](const Marked<std::string>& prefix) {
     const std::string why = why_not_a_prefix(prefix.value, kind);
     if (!why.empty()) problems.add(prefix.mark, why);
