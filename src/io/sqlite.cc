@@ -143,7 +143,9 @@ Result<Statement> Database::prepare(std::string_view sql) {
   const char* tail = nullptr;
   const char* const end = sql.data() + sql.size();
   int code = sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &raw, &tail);
-  if (code != SQLITE_OK) return to_error(db_, code, "the database rejects the query");
+  if (code != SQLITE_OK) {
+    return to_error(db_, code, (code & 0xFF) == SQLITE_ERROR ? "the database rejects the query" : "the database failed");
+  }
   Statement statement(db_, raw);
   if (raw == nullptr) return Error{ErrorCode::invalid_argument, "the query is empty"};
   while (tail != nullptr && tail < end) {  // blanks, comments and ';' compile to nothing

@@ -80,10 +80,12 @@ struct SqliteSource::Query {
   std::optional<int> bucket;
 };
 
-std::string SqliteSource::sql() const {
-  if (!options_.query.empty()) return std::string(first_statement(options_.query));
-  // With its table's name in front, SQLite cannot take a missing column for a string.
-  return format("SELECT source.{} FROM {} AS source", quoted_name(options_.column), quoted_name(options_.table));
+SqliteSource::SqliteSource(SqliteSourceOptions options, Clock& clock) : options_(std::move(options)), clock_(clock) {
+  if (!options_.query.empty()) {
+    sql_ = first_statement(options_.query);
+  } else {  // with its table's name in front, SQLite cannot take a missing column for a string
+    sql_ = format("SELECT source.{} FROM {} AS source", quoted_name(options_.column), quoted_name(options_.table));
+  }
 }
 
 // Says which file, and what the codes of SQLite mean here.
@@ -120,7 +122,7 @@ Result<sqlite::Database> SqliteSource::begin(const SqliteFile& file, std::stop_t
 
 // Before SQLite gets to see the query: some pragmas act while they are compiled.
 Result<void> SqliteSource::check_verb(const SqliteFile& file) const {
-  const auto tokens = sql_tokens(sql());
+  const auto tokens = sql_tokens(sql_);
   const std::string verb = tokens.empty() ? "" : upper(std::string(tokens.front().text));
   if (verb == "SELECT" || verb == "WITH" || verb == "VALUES") return {};
   return explained(Error{ErrorCode::invalid_argument, tokens.empty() ? "the query is empty" : format("the query begins with '{}'", verb),
@@ -142,14 +144,13 @@ Result<SqliteSource::Snapshot> SqliteSource::open_snapshot(std::stop_token stop)
   Snapshot snapshot{file, std::move(*db), {}, {}};
   snapshot.summary.writers = mark_of(writer);
 
-  const std::string query = sql();
-  auto relations = snapshot.db.relations_of(query);
+  auto relations = snapshot.db.relations_of(sql_);
   if (!relations) return explained(std::move(relations).error(), file);
   SourceIdentity& identity = snapshot.summary.identity;
   identity.database = format("sqlite:{}#{}", file.real_path.string(), file.inode);
   for (const std::string& relation : *relations) identity.relations += (identity.relations.empty() ? "" : ",") + relation;
 
-  auto texts = texts_behind(snapshot.db, query, *relations);
+  auto texts = texts_behind(snapshot.db, sql_, *relations);
   if (!texts) return explained(std::move(texts).error(), file);
   snapshot.texts = std::move(*texts);
   for (std::size_t i = 0; i < snapshot.texts.size(); ++i) {
@@ -165,7 +166,7 @@ Result<SqliteSource::Query> SqliteSource::prepare(Snapshot& snapshot) {
     return explained(Error{ErrorCode::invalid_argument, std::move(why), std::move(hint)}, snapshot.file);
   };
   // The text as it was given: a second statement must be seen.
-  const std::string text = options_.query.empty() ? sql() : options_.query;
+  const std::string text = options_.query.empty() ? sql_ : options_.query;
   auto statement = snapshot.db.prepare(text);
   if (!statement) return explained(std::move(statement).error(), snapshot.file);
   Query query{std::move(*statement), 0, std::nullopt};
@@ -242,8 +243,8 @@ Result<LookupCost> SqliteSource::lookup_cost() {
   TRY_ASSIGN(const Query query, prepare(snapshot));
   TRY_ASSIGN(const bool possible, can_look_up(snapshot, query));
   if (!possible) return LookupCost::unsupported;
-  const auto whole = plan_of(snapshot.db, sql());
-  const auto narrowed = plan_of(snapshot.db, lookup_sql(sql(), kValuesPerLookup));
+  const auto whole = plan_of(snapshot.db, sql_);
+  const auto narrowed = plan_of(snapshot.db, lookup_sql(sql_, kValuesPerLookup));
   if (!whole || !narrowed) return LookupCost::unsupported;
   // Indexed means that the looked-up value itself leads to the rows: a SEARCH that the plain query does not have. An automatic
   // index is one that SQLite builds for this statement, by reading everything.
@@ -268,7 +269,7 @@ Result<ReadSummary> SqliteSource::lookup(std::span<const std::string> values, Ro
   RowBatch batch(sink);
   for (std::size_t done = 0; done < values.size(); done += kValuesPerLookup) {
     const auto chunk = values.subspan(done, std::min(kValuesPerLookup, values.size() - done));
-    auto statement = snapshot.db.prepare(lookup_sql(sql(), chunk.size()));
+    auto statement = snapshot.db.prepare(lookup_sql(sql_, chunk.size()));
     if (!statement) return explained(std::move(statement).error(), snapshot.file);
     int parameter = 0;
     for (const std::string& value : chunk) {

@@ -33,7 +33,7 @@ struct SqliteSourceOptions {
 // query is rejected or yields other columns; failed_precondition, the file was replaced meanwhile, or is mounted alone.
 class SqliteSource final : public ReferenceSource {
  public:
-  SqliteSource(SqliteSourceOptions options, Clock& clock) : options_(std::move(options)), clock_(clock) {}
+  SqliteSource(SqliteSourceOptions options, Clock& clock);
 
   Result<SourceIdentity> identity() override;
   Result<ReadSummary> read(RowSink& sink, std::stop_token stop) override;
@@ -56,10 +56,10 @@ class SqliteSource final : public ReferenceSource {
   Result<sqlite::Database> begin(const SqliteFile& file, std::stop_token stop);
   Result<Query> prepare(Snapshot& snapshot);
   Result<bool> can_look_up(Snapshot& snapshot, const Query& query);
-  std::string sql() const;
   Error explained(Error error, const SqliteFile& file) const;
 
   SqliteSourceOptions options_;
+  std::string sql_;  // the query as one statement, without comments around it
   Clock& clock_;
 };
 
