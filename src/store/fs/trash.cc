@@ -40,6 +40,11 @@ int move_out(int trash, const std::string& entry, int directory, const char* nam
   return unlinkat(trash, entry.c_str(), 0) == 0 ? 0 : errno;
 }
 
+bool is_absent(const Tree& tree, std::string_view key) {
+  const auto found = tree.find(key);
+  return found && found->presence == Presence::absent;
+}
+
 std::string reason(int errno_value, std::string_view what) { return system_error(errno_value, what).message; }
 
 }  // namespace
@@ -91,6 +96,7 @@ RemoveOutcome Trash::remove(const ObjectMeta& object, AgeFrom age, const SendGat
   if (error == EEXIST) {
     return {Kind::failed, format("an earlier deletion of this key was not finished: look at '{}'", where(entry))};
   }
+  if (error == ENOENT && is_absent(*tree_, key)) return {Kind::already_gone, ""};
   if (error != 0) return {Kind::failed, reason(error, "cannot move it into the trash")};
   crash_point("store.fs.renamed");
   return finish(object, found->directory.get(), name.c_str(), entry, gate);
