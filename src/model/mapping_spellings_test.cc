@@ -11,10 +11,7 @@
 namespace heimdall {
 namespace {
 
-using Kind = Mapped::Kind;
 using Keys = std::vector<std::string>;
-using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 using namespace std::string_literals;

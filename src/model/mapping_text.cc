@@ -12,7 +12,7 @@ int hex_digit(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool is_alpha(char c) { return to_lower(c) >= 'a' && to_lower(c) <= 'z'; }
+bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
@@ -32,8 +32,8 @@ bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
 }
 
 std::optional<std::string> percent_decoded(std::string_view text, Plus plus) {
-  const std::string_view special = plus == Plus::blank ? "%+" : "%";
-  std::size_t at = text.find_first_of(special);
+  std::size_t at = text.find('%');
+  if (plus == Plus::blank) at = std::min(at, text.find('+'));
   if (at == std::string_view::npos) return std::nullopt;
   std::string decoded;
   decoded.reserve(text.size());
@@ -99,7 +99,8 @@ UrlParts split_url(std::string_view url) {
   UrlParts parts;
   parts.scheme = scheme_of(url);
   std::string_view rest = url.substr(parts.scheme.size() + 3);
-  const std::size_t end = std::min(rest.find_first_of("/?#"), rest.size());
+  const auto is_end = [](char c) { return c == '/' || c == '?' || c == '#'; };
+  const auto end = static_cast<std::size_t>(std::find_if(rest.begin(), rest.end(), is_end) - rest.begin());
   std::string_view authority = rest.substr(0, end);
   parts.tail = rest.substr(end);
   if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) authority.remove_prefix(at + 1);
@@ -112,6 +113,6 @@ UrlParts split_url(std::string_view url) {
   return parts;
 }
 
-std::string_view path_of(std::string_view tail) { return tail.substr(0, tail.find_first_of("?#")); }
+std::string_view path_of(std::string_view tail) { return tail.substr(0, std::min(tail.find('?'), tail.find('#'))); }
 
 }  // namespace heimdall
