@@ -13,8 +13,9 @@ namespace heimdall {
 // Whether the file is the one that was planned, as far as a move leaves it: inode, size and mtime, but not ctime.
 bool is_file_of(const ObjectMeta& object, const FileState& state);
 
-// The directory .heimdall-trash below the root, where a file is looked at a last time, out of everybody's way, before it is unlinked. A file lies in it under
-// the SHA-256 of its key, for microseconds, or until settle() if the process was killed just then. Not thread-safe: one at a time for a tree.
+// The directory .heimdall-trash below the root, where a file is looked at a last time, out of everybody's way, before it is
+// unlinked. A file lies in it under the SHA-256 of its key, for microseconds, or until settle() if the process was killed just
+// then. Not thread-safe: one at a time for a tree.
 class Trash {
  public:
   enum class IfMissing { create, fail };
