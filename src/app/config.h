@@ -70,7 +70,7 @@ struct ReferenceConfig {
   std::optional<std::string> recheck;  // query, column: a query with $1
   std::filesystem::path list;          // list: absolute, or "-" for stdin
   enum class LineEnd { newline, null } line_end = LineEnd::newline;
-  std::optional<Timestamp> taken_at;   // list: when it was made; else the file's time
+  std::optional<Timestamp> taken_at;  // list: when it was made; else the file's time
   bool is_stdin() const { return kind == ReferenceKind::list && list == "-"; }
 };
 

@@ -101,8 +101,8 @@ void check_bucket_names(const Draft& draft, Problems& problems) {
     for (const Marked<std::string>& name : marks.ignored) {
       const auto owner = owners.find(name.value);
       if (owner == owners.end()) continue;
-      problems.add(name.mark, format("'{}' names the bucket in line {}; what names a configured bucket is never ignored", printable(name.value),
-                                     owner->second.line));
+      problems.add(name.mark, format("'{}' names the bucket in line {}; what names a configured bucket is never ignored",
+                                     printable(name.value), owner->second.line));
     }
   }
 }
@@ -194,9 +194,10 @@ std::string why_misplaced(const Config& config, const fs::path& path, std::strin
     const std::string key = place.lexically_relative(root).generic_string() + "/";
     const auto covers = [&](const std::string& prefix) { return key == "./" || key.starts_with("..") || overlap(key, prefix); };
     if (std::ranges::none_of(bucket.policy.prefixes, covers)) continue;
-    return format("{} ({}) lies among the objects of the bucket '{}' and would be deleted as an orphan; move it out of {}, or narrow the "
-                  "bucket by prefixes",
-                  role, printable(path.string()), printable(bucket.policy.name), printable(store->directory.path.string()));
+    return format(
+        "{} ({}) lies among the objects of the bucket '{}' and would be deleted as an orphan; move it out of {}, or narrow the "
+        "bucket by prefixes",
+        role, printable(path.string()), printable(bucket.policy.name), printable(store->directory.path.string()));
   }
   return {};
 }

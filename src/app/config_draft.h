@@ -46,6 +46,9 @@ Draft read_draft(const YamlNode& root, const std::filesystem::path& base, Proble
 // Called by read_draft() once stores and databases are known.
 void read_buckets(const YamlNode* buckets, const YamlNode* defaults, ReadContext& context);
 
+// One entry of `references:`, appended to `bucket` and `marks`.
+void read_reference(const YamlNode& node, BucketConfig& bucket, BucketMarks& marks, ReadContext& context);
+
 // A path of the file: absolute and normalised, relative ones from the file's directory. nullopt after noting a problem.
 std::optional<std::filesystem::path> read_path(Section& section, std::string_view key, const ReadContext& context);
 

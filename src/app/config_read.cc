@@ -32,7 +32,8 @@ SecretSource read_secret(Section& section, std::string_view name, const ReadCont
 }
 
 // A URL that begins with one of `schemes` and holds no password. It is never repeated in a message.
-std::optional<std::string> read_url(Section& section, std::string_view key, const std::vector<std::string>& schemes, std::string_view instead) {
+std::optional<std::string> read_url(Section& section, std::string_view key, const std::vector<std::string>& schemes,
+                                    std::string_view instead) {
   const auto url = section.text(key);
   if (!url) return std::nullopt;
   if (holds_password(*url)) {
@@ -56,7 +57,8 @@ void read_directory_store(Section& section, DirectoryStoreConfig& store, const R
 
 void read_s3_store(Section& section, S3StoreConfig& store, const ReadContext& context) {
   section.require("endpoint");
-  if (const auto url = read_url(section, "endpoint", {"http://", "https://"}, "use access_key_env and secret_key_env")) store.endpoint = *url;
+  if (const auto url = read_url(section, "endpoint", {"http://", "https://"}, "use access_key_env and secret_key_env"))
+    store.endpoint = *url;
   if (const auto region = section.text("region")) store.region = *region;
   store.path_style = section.boolean("path_style");
   store.profile = section.text("profile");

@@ -133,7 +133,8 @@ std::optional<std::uint64_t> Section::integer(std::string_view key, std::uint64_
   const auto value = node->quoting == YamlNode::Quoting::plain ? parse_integer(node->text) : std::nullopt;
   if (value && *value >= low && *value <= high) return value;
   const std::string range = high == UINT64_MAX ? format("of at least {}", low) : format("from {} to {}", low, high);
-  problems_.add(node->mark, format("'{}' must be a whole number {} (decimal digits, without quotes), not '{}'", key, range, printable(node->text)));
+  problems_.add(node->mark,
+                format("'{}' must be a whole number {} (decimal digits, without quotes), not '{}'", key, range, printable(node->text)));
   return std::nullopt;
 }
 
@@ -160,9 +161,10 @@ std::optional<std::uint64_t> Section::size(std::string_view key) {
   const YamlNode* const node = find_scalar(key, "a size such as 10GiB");
   if (node == nullptr) return std::nullopt;
   if (auto value = parse_size(node->text)) return *value;
-  problems_.add(node->mark, is_digits(node->text) && node->text.size() < 20
-                                ? format("'{0}' needs a unit; write {1}B for bytes (also KB, MB, GB, KiB, MiB, GiB), not '{1}'", key, node->text)
-                                : format("'{}' must be a number with a unit, such as 10GiB, 500MB or 1024B, not '{}'", key, printable(node->text)));
+  problems_.add(node->mark,
+                is_digits(node->text) && node->text.size() < 20
+                    ? format("'{0}' needs a unit; write {1}B for bytes (also KB, MB, GB, KiB, MiB, GiB), not '{1}'", key, node->text)
+                    : format("'{}' must be a number with a unit, such as 10GiB, 500MB or 1024B, not '{}'", key, printable(node->text)));
   return std::nullopt;
 }
 
@@ -178,7 +180,8 @@ std::vector<Marked<std::string>> Section::texts(std::string_view key) {
     if (item.kind == YamlNode::Kind::scalar && !item.text.empty()) {
       result.push_back({item.text, item.mark});
     } else {
-      problems_.add(item.mark, format("an item of '{}' must be a text, not {}", key, name_of_kind(item.kind == YamlNode::Kind::scalar ? YamlNode::Kind::null : item.kind)));
+      problems_.add(item.mark, format("an item of '{}' must be a text, not {}", key,
+                                      name_of_kind(item.kind == YamlNode::Kind::scalar ? YamlNode::Kind::null : item.kind)));
     }
   }
   return result;
@@ -189,7 +192,8 @@ std::optional<std::size_t> Section::choice_index(std::string_view key, const std
   if (node == nullptr) return std::nullopt;
   const auto found = std::ranges::find(names, node->text);
   if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-  problems_.add(node->mark, format("'{}' must be one of {}, not '{}'{}", key, comma_list(names), printable(node->text), did_you_mean(node->text, names)));
+  problems_.add(node->mark, format("'{}' must be one of {}, not '{}'{}", key, comma_list(names), printable(node->text),
+                                   did_you_mean(node->text, names)));
   return std::nullopt;
 }
 
@@ -197,10 +201,12 @@ void Section::finish() {
   for (const YamlEntry& entry : node_.entries) {
     if (std::ranges::find(known_, entry.key) != known_.end()) continue;
     if (is_secret_key(entry.key)) {
-      problems_.add(entry.mark, format("'{0}' would hold a secret, which does not belong in this file; give '{0}_file' or '{0}_env'", entry.key));
+      problems_.add(entry.mark,
+                    format("'{0}' would hold a secret, which does not belong in this file; give '{0}_file' or '{0}_env'", entry.key));
     } else {
-      problems_.add(entry.mark, format("unknown key '{}' in {}{} known: {}", printable(entry.key), what_,
-                                       did_you_mean(entry.key, known_).empty() ? ";" : did_you_mean(entry.key, known_), comma_list(known_)));
+      problems_.add(entry.mark,
+                    format("unknown key '{}' in {}{} known: {}", printable(entry.key), what_,
+                           did_you_mean(entry.key, known_).empty() ? ";" : did_you_mean(entry.key, known_), comma_list(known_)));
     }
   }
 }

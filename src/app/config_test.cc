@@ -115,70 +115,90 @@ TEST(Config, an_empty_file_is_refused) {
 }
 
 TEST(Config, unknown_sections_are_refused) {
-  EXPECT_THAT(problems_of(config_text("bukets: []\n")), StartsWith("8:1: unknown key 'bukets' in the configuration; did you mean 'buckets'? known: stores, "));
+  EXPECT_THAT(problems_of(config_text("bukets: []\n")),
+              StartsWith("8:1: unknown key 'bukets' in the configuration; did you mean 'buckets'? known: stores, "));
   EXPECT_THAT(problems_of(config_text("state: {dir: x}\n")), StartsWith("8:9: unknown key 'dir' in the section 'state'; known: path"));
-  EXPECT_THAT(problems_of(config_text("defaults: {prefixes: []}\n")), StartsWith("8:12: unknown key 'prefixes' in the section 'defaults'; known: min_age"));
+  EXPECT_THAT(problems_of(config_text("defaults: {prefixes: []}\n")),
+              StartsWith("8:12: unknown key 'prefixes' in the section 'defaults'; known: min_age"));
 }
 
 TEST(Config, stores_are_checked) {
   EXPECT_EQ(problems_of(replaced(config_text(), "type: directory, ", "")), "2:10: a store needs the key 'type'");
   EXPECT_EQ(problems_of(replaced(config_text(), ", path: ./media", "")), "2:10: a store needs the key 'path'");
-  EXPECT_EQ(problems_of(replaced(config_text(), "./media", "./media, age: newest")), "2:48: 'age' must be one of change, mtime, not 'newest'");
-  EXPECT_EQ(parse_text(replaced(config_text(), "./media", "./media, age: mtime")).value().stores.at(0).directory.age, DirectoryAge::modification);
+  EXPECT_EQ(problems_of(replaced(config_text(), "./media", "./media, age: newest")),
+            "2:48: 'age' must be one of change, mtime, not 'newest'");
+  EXPECT_EQ(parse_text(replaced(config_text(), "./media", "./media, age: mtime")).value().stores.at(0).directory.age,
+            DirectoryAge::modification);
   EXPECT_EQ(problems_of(replaced(config_text(), "path: ./app.db", "path: \":memory:\"")),
             "3:39: 'path' must be the path of a SQLite file, not a URI or an in-memory database");
 }
 
 // A setting that is silently ignored does something else than was asked.
 TEST(Config, what_is_not_implemented_is_refused) {
-  const std::string s3 = replaced(config_text(), "{type: directory, path: ./media}",
-                                  "{type: s3, endpoint: \"http://127.0.0.1:9000\", region: eu, path_style: true, access_key_env: A, secret_key_file: s,"
-                                  " delete_access_key_env: B, delete_secret_key_env: C, profile: p}");
+  const std::string s3 =
+      replaced(config_text(), "{type: directory, path: ./media}",
+               "{type: s3, endpoint: \"http://127.0.0.1:9000\", region: eu, path_style: true, access_key_env: A, secret_key_file: s,"
+               " delete_access_key_env: B, delete_secret_key_env: C, profile: p}");
   EXPECT_EQ(problems_of(s3), "2:17: 'type: s3' is not implemented in this version");
-  const std::string postgresql = replaced(config_text(), "{type: sqlite, path: ./app.db}",
-                                          "{type: postgresql, url: \"postgresql://me@db/app\", primary_url: \"postgresql://me@primary/app\", password_file: pw}");
+  const std::string postgresql =
+      replaced(config_text(), "{type: sqlite, path: ./app.db}",
+               "{type: postgresql, url: \"postgresql://me@db/app\", primary_url: \"postgresql://me@primary/app\", password_file: pw}");
   EXPECT_EQ(problems_of(postgresql), "3:25: 'type: postgresql' is not implemented in this version");
   EXPECT_EQ(problems_of(config_text("schedules:\n  - {name: n, task: cleanup, cron: \"0 3 * * *\", time_zone: Europe/Rome}\n")),
             "9:3: the section 'schedules' is not implemented in this version");
-  EXPECT_EQ(problems_of(config_text("http: {listen: \"127.0.0.1:8001\", token_env: T}\n")), "8:7: the section 'http' is not implemented in this version");
-  EXPECT_EQ(problems_of(config_text("events: {database: app, delay: 15m}\n")), "8:9: the section 'events' is not implemented in this version");
+  EXPECT_EQ(problems_of(config_text("http: {listen: \"127.0.0.1:8001\", token_env: T}\n")),
+            "8:7: the section 'http' is not implemented in this version");
+  EXPECT_EQ(problems_of(config_text("events: {database: app, delay: 15m}\n")),
+            "8:9: the section 'events' is not implemented in this version");
   EXPECT_EQ(problems_of(config_text("defaults: {mode: quarantine}\n")), "8:18: 'mode: quarantine' is not implemented in this version");
 }
 
 TEST(Config, what_is_not_implemented_is_checked_all_the_same) {
   EXPECT_THAT(problems_of(config_text("schedules:\n  - {name: n, task: clean, every: 1h, cron: x}\n")),
-              testing::AllOf(HasSubstr("9:5: a schedule needs either 'cron' or 'every'"), HasSubstr("9:21: 'task' must be one of cleanup, stats, not 'clean'")));
-  EXPECT_THAT(problems_of(config_text("http: {lisen: x}\n")), HasSubstr("8:8: unknown key 'lisen' in the section 'http'; did you mean 'listen'?"));
+              testing::AllOf(HasSubstr("9:5: a schedule needs either 'cron' or 'every'"),
+                             HasSubstr("9:21: 'task' must be one of cleanup, stats, not 'clean'")));
+  EXPECT_THAT(problems_of(config_text("http: {lisen: x}\n")),
+              HasSubstr("8:8: unknown key 'lisen' in the section 'http'; did you mean 'listen'?"));
   EXPECT_THAT(problems_of(config_text("events: {database: ap, delay: 15}\n")), HasSubstr("8:20: 'events' names the unknown database 'ap'"));
 }
 
 TEST(Config, secrets_are_refused_and_never_repeated) {
   const std::string database = "{type: sqlite, path: ./app.db}";
-  for (const char* url : {"postgresql://me:hunter2@db/app", "postgresql://db/app?user=me&password=hunter2", "postgresql://me:hunt/er2@db/app", "host=db password=hunter2"}) {
+  for (const char* url : {"postgresql://me:hunter2@db/app", "postgresql://db/app?user=me&password=hunter2",
+                          "postgresql://me:hunt/er2@db/app", "host=db password=hunter2"}) {
     const std::string message = problems_of(replaced(config_text(), database, "{type: postgresql, url: \"" + std::string(url) + "\"}"));
-    EXPECT_THAT(message, HasSubstr("3:42: 'url' holds a password (not shown), which does not belong in this file; use password_file or password_env")) << url;
+    EXPECT_THAT(
+        message,
+        HasSubstr("3:42: 'url' holds a password (not shown), which does not belong in this file; use password_file or password_env"))
+        << url;
     EXPECT_THAT(message, Not(HasSubstr("hunter2")));
     EXPECT_THAT(message, Not(HasSubstr("hunt/er2")));
   }
-  EXPECT_THAT(problems_of(replaced(config_text(), database, "{type: postgresql, url: \"postgresql://db/app\", password: hunter2}")),
-              HasSubstr("3:65: 'password' would hold a secret, which does not belong in this file; give 'password_file' or 'password_env'"));
+  EXPECT_THAT(
+      problems_of(replaced(config_text(), database, "{type: postgresql, url: \"postgresql://db/app\", password: hunter2}")),
+      HasSubstr("3:65: 'password' would hold a secret, which does not belong in this file; give 'password_file' or 'password_env'"));
   EXPECT_THAT(problems_of(replaced(config_text(), database, "{type: postgresql, url: \"postgresql://db/app\", password_env: hunter-2}")),
               testing::AllOf(HasSubstr("3:79: 'password_env' must be the name of an environment variable"), Not(HasSubstr("hunter-2"))));
-  EXPECT_THAT(problems_of(replaced(config_text(), database, "{type: postgresql, url: \"postgresql://db/app\", password_env: A, password_file: b}")),
-              HasSubstr("3:97: 'password_env' and 'password_file' exclude each other; give one"));
+  EXPECT_THAT(
+      problems_of(replaced(config_text(), database, "{type: postgresql, url: \"postgresql://db/app\", password_env: A, password_file: b}")),
+      HasSubstr("3:97: 'password_env' and 'password_file' exclude each other; give one"));
   EXPECT_EQ(problems_of_reference("{list: k.txt, base_urls: [\"https://me:hunter2@cdn.example/\"]}"),
             "7:44: this URL holds a password (not shown), which does not belong in this file");
 }
 
 // Invariant 8, through two stores.
 TEST(Config, stores_do_not_overlap) {
-  const auto two = [](std::string_view second) { return replaced(config_text(), "databases", "  other: {type: directory, path: " + std::string(second) + "}\ndatabases"); };
+  const auto two = [](std::string_view second) {
+    return replaced(config_text(), "databases", "  other: {type: directory, path: " + std::string(second) + "}\ndatabases");
+  };
   EXPECT_EQ(problems_of(two("./other")), "accepted");
   EXPECT_EQ(problems_of(two("./media-old")), "accepted");
   EXPECT_EQ(problems_of(two("media/.")),
-            "3:3: the stores 'other' (/srv/media) and 'media' (/srv/media, line 2) are one directory: two stores must not reach the same files; use "
+            "3:3: the stores 'other' (/srv/media) and 'media' (/srv/media, line 2) are one directory: two stores must not reach the same "
+            "files; use "
             "one store and give its buckets disjoint prefixes");
-  EXPECT_THAT(problems_of(two("./media/sub")), StartsWith("3:3: the stores 'other' (/srv/media/sub) and 'media' (/srv/media, line 2) lie one inside the other"));
+  EXPECT_THAT(problems_of(two("./media/sub")),
+              StartsWith("3:3: the stores 'other' (/srv/media/sub) and 'media' (/srv/media, line 2) lie one inside the other"));
   EXPECT_THAT(problems_of(two("/srv/media/../../srv/media/x")), HasSubstr("lie one inside the other"));
 }
 
@@ -186,7 +206,8 @@ TEST(Config, stores_do_not_overlap_through_a_link) {
   const TemporaryDirectory directory;
   fs::create_directories(directory.path() / "media" / "sub");
   fs::create_directory_symlink(directory.path() / "media" / "sub", directory.path() / "link");
-  const fs::path file = directory.write("h.yaml", replaced(config_text(), "databases", "  other: {type: directory, path: link}\ndatabases"));
+  const fs::path file =
+      directory.write("h.yaml", replaced(config_text(), "databases", "  other: {type: directory, path: link}\ndatabases"));
   const Result<Config> config = load_config(file, no_environment);
   ASSERT_FALSE(config);
   EXPECT_THAT(config.error().message, StartsWith(file.string() + ":3:3: the stores 'other' "));
@@ -196,12 +217,17 @@ TEST(Config, stores_do_not_overlap_through_a_link) {
 // Our own files are referenced by no row: among the objects they would be orphans.
 TEST(Config, our_own_files_do_not_lie_among_the_objects) {
   EXPECT_THAT(problems_of(replaced(config_text(), "path: ./app.db", "path: ./media/app.db")),
-              StartsWith("3:13: the SQLite database (/srv/media/app.db) lies among the objects of the bucket 'photos' and would be deleted as an orphan; move it"));
-  EXPECT_THAT(problems_of(config_text("state: {path: media/state}\n")), StartsWith("8:15: the state directory (/srv/media/state) lies among the objects"));
-  EXPECT_THAT(problems_of_reference("{list: media/keys.txt}"), StartsWith("7:18: the list of keys (/srv/media/keys.txt) lies among the objects"));
-  EXPECT_THAT(problems_of(replaced(config_text(), "path: ./media", "path: .")), HasSubstr("1:1: this configuration file (/srv/h.yaml) lies among the objects"));
+              StartsWith("3:13: the SQLite database (/srv/media/app.db) lies among the objects of the bucket 'photos' and would be deleted "
+                         "as an orphan; move it"));
+  EXPECT_THAT(problems_of(config_text("state: {path: media/state}\n")),
+              StartsWith("8:15: the state directory (/srv/media/state) lies among the objects"));
+  EXPECT_THAT(problems_of_reference("{list: media/keys.txt}"),
+              StartsWith("7:18: the list of keys (/srv/media/keys.txt) lies among the objects"));
+  EXPECT_THAT(problems_of(replaced(config_text(), "path: ./media", "path: .")),
+              HasSubstr("1:1: this configuration file (/srv/h.yaml) lies among the objects"));
   EXPECT_EQ(problems_of(replaced(config_text("    prefixes: [images/]\n"), "path: ./media", "path: .")), "accepted");
-  EXPECT_THAT(problems_of(replaced(config_text("    prefixes: [state/old/]\n"), "path: ./media", "path: .")), HasSubstr("1:1: the state directory (/srv/state) lies"));
+  EXPECT_THAT(problems_of(replaced(config_text("    prefixes: [state/old/]\n"), "path: ./media", "path: .")),
+              HasSubstr("1:1: the state directory (/srv/state) lies"));
 }
 
 TEST(Config, a_state_directory_given_later_is_checked_like_the_configured_one) {
@@ -220,25 +246,26 @@ TEST(Config, the_digest_covers_what_decides_and_nothing_else) {
   for (const char* more : {"mode: delete", "batch_size: 5", "description: x", "guards: {max_deletes: 5}"}) {
     EXPECT_EQ(digest(config_text("    " + std::string(more) + "\n")), before) << more;
   }
-  std::vector<std::string> changed = {replaced(config_text(), "./media", "./media2"),
-                                      replaced(config_text(), "./media", "./media, age: mtime"),
-                                      replaced(config_text(), "./app.db", "./app2.db"),
-                                      replaced(config_text(), "name: photos", "name: pictures"),
-                                      replaced(config_text(), "SELECT key", "SELECT id"),
-                                      replaced(config_text(), "query: SELECT key FROM photos", "table: photos, column: key"),
-                                      replaced(config_text(), "{database: app, ", "{database: app, as: key, "),
-                                      replaced(config_text(), "{database: app, ", "{database: app, json: values, "),
-                                      replaced(config_text(), "{database: app, ", "{database: app, companions: [\"{key}.x\"], "),
-                                      replaced(config_text(), "{database: app, ", "{database: app, ignore_buckets: [x], "),
-                                      replaced(config_text(), "{database: app, ", "{database: app, base_urls: [\"http://x/\"], "),
-                                      replaced(config_text(), "photos}]", "photos}, {list: keys.txt}]"),
-                                      replaced(config_text(), "photos}]", "photos}, {list: keys2.txt}]"),
-                                      config_text("    prefixes: [a/]\n"),
-                                      config_text("    prefixes: [a/]\n  - {name: b, store: media, prefixes: [b/], references: [{list: x}]}\n"),
-                                      config_text("    min_age: 31d\n"),
-                                      config_text("    grace: 1h\n"),
-                                      config_text("    protect: [\"a/**\"]\n"),
-                                      config_text("    aliases: [old]\n")};
+  std::vector<std::string> changed = {
+      replaced(config_text(), "./media", "./media2"),
+      replaced(config_text(), "./media", "./media, age: mtime"),
+      replaced(config_text(), "./app.db", "./app2.db"),
+      replaced(config_text(), "name: photos", "name: pictures"),
+      replaced(config_text(), "SELECT key", "SELECT id"),
+      replaced(config_text(), "query: SELECT key FROM photos", "table: photos, column: key"),
+      replaced(config_text(), "{database: app, ", "{database: app, as: key, "),
+      replaced(config_text(), "{database: app, ", "{database: app, json: values, "),
+      replaced(config_text(), "{database: app, ", "{database: app, companions: [\"{key}.x\"], "),
+      replaced(config_text(), "{database: app, ", "{database: app, ignore_buckets: [x], "),
+      replaced(config_text(), "{database: app, ", "{database: app, base_urls: [\"http://x/\"], "),
+      replaced(config_text(), "photos}]", "photos}, {list: keys.txt}]"),
+      replaced(config_text(), "photos}]", "photos}, {list: keys2.txt}]"),
+      config_text("    prefixes: [a/]\n"),
+      config_text("    prefixes: [a/]\n  - {name: b, store: media, prefixes: [b/], references: [{list: x}]}\n"),
+      config_text("    min_age: 31d\n"),
+      config_text("    grace: 1h\n"),
+      config_text("    protect: [\"a/**\"]\n"),
+      config_text("    aliases: [old]\n")};
   std::vector<std::string> digests = {before};
   for (const std::string& text : changed) {
     const std::string now = digest(text);

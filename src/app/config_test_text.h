@@ -22,7 +22,9 @@ inline std::string config_text(std::string_view more = "") {
 }
 
 // `from` replaced by `to`, once.
-inline std::string replaced(std::string text, std::string_view from, std::string_view to) { return text.replace(text.find(from), from.size(), to); }
+inline std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  return text.replace(text.find(from), from.size(), to);
+}
 
 inline std::optional<std::string> no_environment(const std::string&) { return std::nullopt; }
 

@@ -85,7 +85,8 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
  private:
-  static constexpr std::string_view kNoAliases = "anchors (&name), aliases (*name) and merge keys (<<) are not supported; write the value out";
+  static constexpr std::string_view kNoAliases =
+      "anchors (&name), aliases (*name) and merge keys (<<) are not supported; write the value out";
 
   // A collection that is not finished yet.
   struct Open {
@@ -103,9 +104,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "tags (!name) are not supported; each key has one type already");
   }
 
-  bool expects_key() const {
-    return !stack_.empty() && stack_.back().node.kind == YamlNode::Kind::mapping && !stack_.back().pending;
-  }
+  bool expects_key() const { return !stack_.empty() && stack_.back().node.kind == YamlNode::Kind::mapping && !stack_.back().pending; }
 
   // YAML reads the key `null` as a null; only the source tells it from a missing key.
   std::string null_key(const YAML::Mark& mark) const {

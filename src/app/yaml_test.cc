@@ -70,7 +70,11 @@ TEST(Yaml, refuses_a_second_document) {
 }
 
 TEST(Yaml, accepts_byte_order_marks_and_windows_line_ends) {
-  const YamlNode root = parse_yaml("\xEF\xBB\xBF" "a: 1\r\nb: 2\r\n", "h.yaml").value();
+  const YamlNode root = parse_yaml(
+                            "\xEF\xBB\xBF"
+                            "a: 1\r\nb: 2\r\n",
+                            "h.yaml")
+                            .value();
   EXPECT_EQ(root.entries.at(0).mark, (YamlMark{1, 1}));
   EXPECT_EQ(root.entries.at(1).mark, (YamlMark{2, 1}));
   EXPECT_EQ(root.entries.at(1).value.text, "2");
@@ -78,7 +82,9 @@ TEST(Yaml, accepts_byte_order_marks_and_windows_line_ends) {
 
 TEST(Yaml, refuses_bytes_that_are_not_utf8) {
   EXPECT_EQ(refusal("a: 1\nb: \xFF\n"), "h.yaml:2:1: not UTF-8; save the file in that encoding");
-  EXPECT_EQ(refusal("\xFF\xFE" "a"), "h.yaml:1:1: not UTF-8; save the file in that encoding");
+  EXPECT_EQ(refusal("\xFF\xFE"
+                    "a"),
+            "h.yaml:1:1: not UTF-8; save the file in that encoding");
 }
 
 // The parser takes \x04 for the end of the file and would drop what follows.
@@ -110,7 +116,8 @@ TEST(Yaml, an_empty_file_is_null) {
 }
 
 RC_GTEST_PROP(Yaml, any_bytes_are_read_or_refused_but_never_throw, (std::vector<std::string> words)) {
-  constexpr std::string_view kPieces[] = {"a", ": ", "\n", "- ", "  ", "{", "}", "[", "]", "\"", "'", "|", "&x", "*x", "!", "#", "?", "---\n", ",", "%"};
+  constexpr std::string_view kPieces[] = {"a", ": ", "\n", "- ", "  ", "{", "}", "[",     "]", "\"",
+                                          "'", "|",  "&x", "*x", "!",  "#", "?", "---\n", ",", "%"};
   std::string text;
   for (const std::string& word : words) {
     text += kPieces[word.size() % std::size(kPieces)];
