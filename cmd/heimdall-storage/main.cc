@@ -1,1 +1,3 @@
-int main() { return 64; }
+#include "cli/cli.h"
+
+int main(int argc, char** argv) { return heimdall::run_cli(argc, argv); }

@@ -21,7 +21,7 @@ class RunLog {
     outcome.report.run_id = context.run_id;
     outcome.report.command = context.command;
     outcome.report.dry_run = dry_run == RunReport::DryRun::yes;
-    outcome.report.started_at = context.clock.now();
+    outcome.report.started_at = context.started_at.value_or(context.clock.now());
   }
 
   Result<void> save() { return context_.history.save_run(outcome.report); }
@@ -138,9 +138,12 @@ Result<void> scan_all(std::span<const ScanTarget> targets, const ScanRequest& re
   std::vector<const Findings*> findings;
   std::vector<const BucketPolicy*> policies;
   for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto& modes = request.planned_modes;
+    if (std::find(modes.begin(), modes.end(), targets[i].policy.mode) == modes.end()) continue;
     findings.push_back(&all[i]);
     policies.push_back(&targets[i].policy);
   }
+  if (findings.empty()) return {};
   const PlanOptions options{context.run_id, request.selection, context.accepted};
   TRY_ASSIGN(outcome.plan, write_plan(*request.plan_path, findings, policies, options));
   return {};

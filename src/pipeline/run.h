@@ -30,6 +30,7 @@ struct RunContext {
   Progress& progress;
   std::stop_token stop;
   std::vector<Guard> accepted;  // guards overridden by name for this run
+  std::optional<Timestamp> started_at = std::nullopt;  // an apply that goes on after its own scan: when that began
 };
 
 // One bucket to look at. There is nothing here that could change it.
@@ -62,6 +63,7 @@ struct RunOutcome {
 struct ScanRequest {
   Selection selection;
   std::optional<std::filesystem::path> plan_path;  // write a plan there if no guard refuses
+  std::vector<Mode> planned_modes = {Mode::report, Mode::remove};  // only buckets in one of these enter the plan
   RunReport::DryRun dry_run = RunReport::DryRun::no;
   // Called for each bucket that was scanned completely, while its snapshot is there.
   std::function<Result<void>(const ScanTarget&, const ReferenceSnapshot&)> on_scanned;

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "app/config.h"
+#include "base/clock.h"
+#include "ports/progress.h"
+
+namespace heimdall {
+
+// One thing doctor tried.
+struct Check {
+  enum class Status { ok, warning, failed };
+  std::string name;  // "state", "store.media", "references.photos.1", "mapping.photos", ...
+  Status status = Status::ok;
+  std::string message;
+  std::string fix;  // what to do; empty if all is well
+};
+
+enum class Probe { yes, no };  // whether doctor may write a file of its own into the stores
+
+struct DoctorRequest {
+  std::vector<std::string> buckets;  // none: all
+  Probe probe = Probe::no;
+};
+
+// Tries every store, permission, clock, reference source and mapping, and calls `report` for each check as it is done; a failed check
+// never keeps the others from being tried. Changes nothing but what Probe::yes writes and removes.
+void doctor(const Config& config, const DoctorRequest& request, Clock& clock, Progress& progress,
+            const std::function<void(const Check&)>& report, std::stop_token stop);
+
+}  // namespace heimdall

@@ -1,0 +1,128 @@
+#include "app/workspace.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/text.h"
+#include "refs/list_source.h"
+#include "refs/sqlite_source.h"
+#include "store/fs/directory_store.h"
+
+namespace heimdall {
+
+namespace {
+
+DirectoryOptions directory_options(const StoreConfig& store) {
+  return {store.directory.path,
+          store.directory.age == DirectoryAge::modification ? AgeFrom::mtime : AgeFrom::newest_change};
+}
+
+Result<std::unique_ptr<ReferenceSource>> open_source(const Config& config, const ReferenceConfig& reference, Clock& clock) {
+  if (reference.kind == ReferenceKind::list) {
+    ListSourceOptions options;
+    options.path = reference.list;
+    options.separator = reference.line_end == ReferenceConfig::LineEnd::null ? ListSeparator::nul : ListSeparator::newline;
+    options.taken_at = reference.taken_at;
+    return std::unique_ptr<ReferenceSource>(std::make_unique<ListSource>(std::move(options), clock));
+  }
+  SqliteSourceOptions options;
+  options.path = config.find_database(reference.database)->path;
+  options.query = reference.query;
+  options.table = reference.table;
+  options.column = reference.column;
+  if (reference.json) {
+    TRY_ASSIGN(options.json, JsonSelector::parse(*reference.json));
+  }
+  return std::unique_ptr<ReferenceSource>(std::make_unique<SqliteSource>(std::move(options), clock));
+}
+
+Error unknown_bucket(const Config& config, const std::string& name) {
+  std::vector<std::string> known;
+  for (const BucketConfig& bucket : config.buckets) known.push_back(bucket.policy.name);
+  const auto near = nearest(name, known);
+  std::string all;
+  for (const std::string& bucket : known) all += (all.empty() ? "" : ", ") + bucket;
+  return Error{ErrorCode::invalid_argument, format("bucket '{}' is not in '{}'", printable(name), config.path.string()),
+               near ? format("did you mean '{}'?", *near) : format("the configured ones are: {}", all)};
+}
+
+}  // namespace
+
+Result<ObjectReader*> BucketWorkspace::reader() {
+  if (!reader_) {
+    auto opened = open_directory_reader(directory_options(*store_config_), *clock_);
+    if (!opened) return with_context(opened.error(), format("store '{}'", store_config_->name));
+    reader_ = std::move(*opened);
+  }
+  return reader_.get();
+}
+
+Result<std::unique_ptr<Workspace>> Workspace::open(Config config, std::span<const std::string> bucket_names, Clock& clock) {
+  for (const std::string& name : bucket_names) {
+    if (config.find_bucket(name) == nullptr) return unknown_bucket(config, name);
+  }
+  TRY_ASSIGN(StateDirectory directory, StateDirectory::open(config.state));
+  std::unique_ptr<Workspace> workspace(new Workspace(std::move(config), std::move(directory), clock));
+  if (workspace->directory_.created()) {
+    workspace->warnings_.push_back(
+        format("the state directory '{}' did not exist and was created; grace starts now", workspace->directory_.root().string()));
+  }
+  TRY_ASSIGN(StateDatabase::Opened opened, StateDatabase::open(workspace->directory_, clock));
+  workspace->database_ = std::move(opened.database);
+  if (!opened.warning.empty()) workspace->warnings_.push_back(std::move(opened.warning));
+  TRY(workspace->database_->mark_interrupted_runs());
+  for (const BucketConfig& bucket : workspace->config_.buckets) {
+    const bool chosen = bucket_names.empty() ||
+                        std::find(bucket_names.begin(), bucket_names.end(), bucket.policy.name) != bucket_names.end();
+    if (chosen) TRY(workspace->add_bucket(bucket));
+  }
+  return workspace;
+}
+
+Result<void> Workspace::add_bucket(const BucketConfig& bucket) {
+  BucketWorkspace added(bucket, *config_.find_store(bucket.store), clock_);
+  for (std::size_t i = 0; i < bucket.references.size(); ++i) {
+    TRY_ASSIGN(std::unique_ptr<ReferenceSource> source, open_source(config_, bucket.references[i], clock_));
+    added.bindings_.push_back({source.get(), &bucket.policy.sources[i]});
+    added.sources_.push_back(std::move(source));
+  }
+  buckets_.push_back(std::move(added));
+  return {};
+}
+
+BucketWorkspace* Workspace::find(std::string_view bucket) {
+  const auto at = std::find_if(buckets_.begin(), buckets_.end(), [&](const BucketWorkspace& b) {
+    const auto& aliases = b.policy().sources.front().mapping.aliases;
+    return b.policy().name == bucket || std::find(aliases.begin(), aliases.end(), bucket) != aliases.end();
+  });
+  return at == buckets_.end() ? nullptr : &*at;
+}
+
+std::vector<BucketPolicy> Workspace::policies() const {
+  std::vector<BucketPolicy> policies;
+  for (const BucketWorkspace& bucket : buckets_) policies.push_back(bucket.policy());
+  return policies;
+}
+
+Result<ScanTarget> Workspace::scan_target(BucketWorkspace& bucket) {
+  TRY_ASSIGN(ObjectReader* const reader, bucket.reader());
+  const std::string& name = bucket.policy().name;
+  return ScanTarget{*reader, bucket.policy(), bucket.sources(), directory_.ledger(name), scratch(name)};
+}
+
+Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
+  HeldBucket held;
+  TRY_ASSIGN(FileLock lock, directory_.lock_bucket(bucket.policy().name));
+  held.state_lock_ = std::move(lock);
+  auto store = open_directory_store(directory_options(*bucket.store_config_), clock_);
+  if (!store) return with_context(store.error(), format("store '{}'", bucket.store_config_->name));
+  held.store_ = std::move(*store);
+  TRY_ASSIGN(held.store_hold_, held.store_->hold());
+  return held;
+}
+
+Result<RecoverReport> Workspace::recover_bucket(HeldBucket& held, std::stop_token stop) {
+  return recover(held.store(), *database_, *database_, clock_, std::move(stop));
+}
+
+}  // namespace heimdall

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "pipeline/recover.h"
+#include "pipeline/run.h"
+#include "ports/object_store.h"
+#include "state/state_database.h"
+#include "state/state_directory.h"
+
+namespace heimdall {
+
+// One configured bucket with its reference sources. Not thread-safe. Must not outlive its Workspace.
+class BucketWorkspace {
+ public:
+  const BucketConfig& config() const { return *config_; }
+  const BucketPolicy& policy() const { return config_->policy; }
+  std::span<const SourceBinding> sources() const { return bindings_; }
+
+  // The store for planning: it cannot delete. Opened once.
+  Result<ObjectReader*> reader();
+
+ private:
+  friend class Workspace;
+  BucketWorkspace(const BucketConfig& config, const StoreConfig& store, Clock& clock)
+      : config_(&config), store_config_(&store), clock_(&clock) {}
+
+  const BucketConfig* config_;
+  const StoreConfig* store_config_;
+  Clock* clock_;
+  std::vector<std::unique_ptr<ReferenceSource>> sources_;
+  std::vector<SourceBinding> bindings_;
+  std::unique_ptr<ObjectReader> reader_;
+};
+
+// The right to delete in one bucket: the store that can, and the locks that keep everybody else away, for as long as it lives.
+class HeldBucket {
+ public:
+  ObjectStore& store() { return *store_; }
+
+ private:
+  friend class Workspace;
+  std::unique_ptr<ObjectStore> store_;
+  std::optional<FileLock> state_lock_;
+  std::unique_ptr<BucketHold> store_hold_;
+};
+
+// The single place where the configuration becomes objects.
+class Workspace {
+ public:
+  // Opens the state directory (creating it if it is missing) and prepares the buckets named, or all. Contacts no store and no database.
+  // invalid_argument if a bucket is not configured.
+  static Result<std::unique_ptr<Workspace>> open(Config config, std::span<const std::string> bucket_names, Clock& clock);
+
+  // What the user should know about the opening: the state directory was created, a damaged database was set aside.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  std::vector<BucketWorkspace>& buckets() { return buckets_; }
+  BucketWorkspace* find(std::string_view bucket);
+  std::vector<BucketPolicy> policies() const;
+  StateDatabase& state() { return *database_; }
+  const StateDirectory& directory() const { return directory_; }
+  const Config& config() const { return config_; }
+  Clock& clock() { return clock_; }
+
+  Result<ScanTarget> scan_target(BucketWorkspace& bucket);
+
+  // Opens the bucket for deleting. `locked` if another process sweeps it.
+  Result<HeldBucket> hold(BucketWorkspace& bucket);
+
+  // hold() and recover() in one: nothing is swept over what an earlier run left in doubt.
+  Result<RecoverReport> recover_bucket(HeldBucket& held, std::stop_token stop);
+
+  std::filesystem::path scratch(std::string_view label) const { return directory_.scratch_file(label); }
+
+ private:
+  Workspace(Config config, StateDirectory directory, Clock& clock)
+      : config_(std::move(config)), directory_(std::move(directory)), clock_(clock) {}
+  Result<void> add_bucket(const BucketConfig& bucket);
+
+  Config config_;
+  StateDirectory directory_;
+  Clock& clock_;
+  std::unique_ptr<StateDatabase> database_;
+  std::vector<BucketWorkspace> buckets_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace heimdall

@@ -1,0 +1,67 @@
+#include "cli/cli.h"
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/signals.h"
+#include "cli/terminal_progress.h"
+
+namespace heimdall {
+
+namespace {
+
+ExitCode run_command(CommandContext& context) {
+  switch (context.options.command) {
+    case Command::doctor: return command_doctor(context);
+    case Command::scan:
+    case Command::plan:
+    case Command::stats: return command_scan(context);
+    case Command::show: return command_show(context);
+    case Command::apply: return command_apply(context);
+    case Command::recover: return command_recover(context);
+    case Command::explain: return command_explain(context);
+    case Command::runs: return command_runs(context);
+  }
+  return ExitCode::usage;
+}
+
+int print_usage(const Usage& usage, bool json) {
+  if (usage.exit_code == 0) {
+    std::fputs(usage.text.c_str(), stdout);
+  } else if (json) {
+    const auto output = make_json_output();
+    output->begin();
+    output->error({ErrorCode::invalid_argument, usage.text, "see heimdall-storage --help"});
+  } else {
+    std::fputs(usage.text.c_str(), stderr);
+  }
+  return usage.exit_code;
+}
+
+}  // namespace
+
+int run_cli(int argc, const char* const* argv) {
+  bool json = false;
+  for (int i = 1; i < argc; ++i) json = json || std::strcmp(argv[i], "--json") == 0;
+  const auto options = parse_command_line(argc, argv);
+  if (!options) return print_usage(options.error(), json);
+
+  const auto output = options->format == Format::json ? make_json_output() : make_text_output();
+  output->begin();
+  TerminalProgress progress(options->quiet == Switch::on ? TerminalProgress::Style::none : TerminalProgress::style_of_stderr());
+  SystemClock clock;
+  CommandContext context{*options, *output, progress, clock, stop_on_signals()};
+  try {
+    return static_cast<int>(run_command(context));
+  } catch (const std::exception& error) {
+    // Only bugs and a lack of memory come here. The journal holds what was sent.
+    output->error({ErrorCode::internal, error.what(), "run `recover`; if it is not a lack of memory, please report this"});
+    return static_cast<int>(ExitCode::failure);
+  }
+}
+
+}  // namespace heimdall

@@ -1,0 +1,123 @@
+#include <fcntl.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/format.h"
+#include "base/ids.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "io/file.h"
+
+namespace heimdall {
+
+namespace {
+
+// The file of `scan --dangling`: JSON Lines. It exists only if it is whole.
+class DanglingFile {
+ public:
+  static Result<DanglingFile> create(const std::string& path) {
+    const std::string temporary = path + ".part";
+    TRY_ASSIGN(UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, "file of dangling references", 0666));
+    return DanglingFile(path, temporary, std::move(fd));
+  }
+
+  Result<void> add(const std::string& bucket, const DanglingReference& reference) {
+    nlohmann::ordered_json line = {{"type", "dangling"}, {"bucket", bucket}};
+    const bool utf8 = is_utf8(reference.key);
+    line[utf8 ? "key" : "key_base64"] = utf8 ? std::string(reference.key) : to_base64(reference.key);
+    line["reference"] = reference.value;
+    line["source"] = reference.source;
+    return write_all(fd_.get(), line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n",
+                     "file of dangling references");
+  }
+
+  Result<void> finish() {
+    if (std::rename(temporary_.c_str(), path_.c_str()) == 0) return {};
+    return system_error(errno, format("cannot write '{}'", path_));
+  }
+
+ private:
+  DanglingFile(std::string path, std::string temporary, UniqueFd fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
+  std::string path_;
+  std::string temporary_;
+  UniqueFd fd_;
+};
+
+std::string_view name_of(Command command) {
+  return command == Command::plan ? "plan" : command == Command::stats ? "stats" : "scan";
+}
+
+void say_what_is_next(CommandContext& context, const RunOutcome& outcome) {
+  std::uint64_t due = 0;
+  std::uint64_t in_grace = 0;
+  std::optional<Timestamp> grace_ends;
+  for (const auto& [bucket, figures] : outcome.report.buckets) {
+    due += figures.due_objects;
+    in_grace += figures.in_grace_objects;
+    if (figures.grace_ends && (!grace_ends || *figures.grace_ends < *grace_ends)) grace_ends = figures.grace_ends;
+  }
+  const bool planned = outcome.plan.has_value();
+  if (planned && outcome.plan->candidates() > 0) {
+    const std::string& file = *context.options.file;
+    context.output.note(format("Next: heimdall-storage show {0}; heimdall-storage apply {0}", file));
+  } else if (due > 0 && !planned) {
+    context.output.note("Next: heimdall-storage plan -o FILE");
+  } else if (in_grace > 0 && grace_ends) {
+    context.output.note(format("Nothing is due: {} in grace until {}; `plan --ignore-grace` takes them now.",
+                               with_thousands(in_grace), rfc3339(*grace_ends)));
+  } else if (outcome.refusals.empty() && due == 0) {
+    context.output.note("Nothing is due.");
+  }
+}
+
+}  // namespace
+
+ExitCode command_scan(CommandContext& context) {
+  const Options& options = context.options;
+  ExitCode exit = ExitCode::ok;
+  const auto workspace = open_workspace(context, exit);
+  if (workspace == nullptr) return exit;
+
+  ScanRequest request;
+  request.selection = {options.ignore_grace == Switch::on ? Selection::Grace::ignore : Selection::Grace::respect, options.limit};
+  if (options.command == Command::plan) request.plan_path = *options.file;
+  std::optional<DanglingFile> dangling;
+  if (options.dangling) {
+    auto created = DanglingFile::create(*options.dangling);
+    if (!created) return fail(context, created.error(), ExitCode::failure);
+    dangling = std::move(*created);
+    request.on_scanned = [&](const ScanTarget& target, const ReferenceSnapshot& snapshot) {
+      return visit_dangling(target.store, target.sources, snapshot,
+                            [&](const DanglingReference& found) { return dangling->add(target.policy.name, found); }, context.stop);
+    };
+  }
+
+  RunContext run{new_run_id(context.clock), std::string(name_of(options.command)), workspace->state(), context.clock,
+                 context.progress, context.stop, options.accepted};
+  std::vector<ScanTarget> targets;
+  for (BucketWorkspace& bucket : workspace->buckets()) {
+    auto target = workspace->scan_target(bucket);
+    if (!target) return fail(context, target.error());
+    targets.push_back(std::move(*target));
+  }
+  RunOutcome outcome = run_scan(targets, request, run);
+  if (dangling && !outcome.error) {
+    if (auto finished = dangling->finish(); !finished) outcome.error = finished.error();
+  }
+  if (options.command == Command::stats) {
+    // Statistics tell how things stand; whether anything may be deleted is for scan, plan and apply to say.
+    for (Refusal& refusal : outcome.refusals) context.progress.warn(format("[{}] {}", name_of(refusal.guard), refusal.message));
+    outcome.refusals.clear();
+    if (outcome.report.status == RunStatus::refused) outcome.report.status = RunStatus::success;
+    context.output.health(outcome.report);
+    return finish_run(context, outcome);
+  }
+  if (!outcome.error) say_what_is_next(context, outcome);
+  exit = finish_run(context, outcome);
+  const bool not_empty = outcome.plan && outcome.plan->candidates() > 0;
+  if (exit == ExitCode::ok && options.detailed_exitcode == Switch::on && not_empty) return ExitCode::plan_not_empty;
+  return exit;
+}
+
+}  // namespace heimdall

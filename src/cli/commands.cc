@@ -1,0 +1,81 @@
+#include "cli/commands.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/text.h"
+
+namespace heimdall {
+
+ExitCode fail(CommandContext& context, const Error& error, ExitCode code) {
+  context.output.error(error);
+  return code;
+}
+
+ExitCode fail(CommandContext& context, const Error& error) { return fail(context, error, exit_code_of(error.code)); }
+
+std::optional<Config> load(CommandContext& context, ExitCode& exit) {
+  const Environment environment = process_environment();
+  auto path = find_config(context.options.config, environment);
+  if (!path) {
+    exit = fail(context, path.error(), ExitCode::configuration);
+    return std::nullopt;
+  }
+  auto config = load_config(*path, environment);
+  if (config && context.options.state) {
+    if (auto used = use_state_directory(*config, *context.options.state); !used) config = used.error();
+  }
+  if (!config) {
+    exit = fail(context, config.error(), ExitCode::configuration);
+    return std::nullopt;
+  }
+  return std::move(*config);
+}
+
+std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exit) {
+  auto config = load(context, exit);
+  if (!config) return nullptr;
+  for (const std::string& bucket : context.options.buckets) {
+    if (config->find_bucket(bucket) != nullptr) continue;
+    std::vector<std::string> known;
+    for (const BucketConfig& entry : config->buckets) known.push_back(entry.policy.name);
+    const auto near = nearest(bucket, known);
+    exit = fail(context,
+                {ErrorCode::invalid_argument, format("--bucket: '{}' is not in '{}'", printable(bucket), config->path.string()),
+                 near ? format("did you mean '{}'?", *near) : std::string("name a configured bucket")},
+                ExitCode::usage);
+    return nullptr;
+  }
+  auto workspace = Workspace::open(std::move(*config), context.options.buckets, context.clock);
+  if (!workspace) {
+    exit = fail(context, workspace.error());
+    return nullptr;
+  }
+  for (const std::string& warning : (*workspace)->warnings()) context.progress.warn(warning);
+  return std::move(*workspace);
+}
+
+ExitCode finish_run(CommandContext& context, const RunOutcome& outcome) {
+  for (const Refusal& refusal : outcome.overridden) context.output.overridden(refusal);
+  for (const Refusal& refusal : outcome.refusals) context.output.refusal(refusal);
+  for (const RangeFailure& failure : outcome.unlisted) context.output.unlisted(failure);
+  std::uint64_t touched = 0;
+  std::uint64_t failures = 0;
+  for (const auto& [bucket, figures] : outcome.report.buckets) {
+    touched += figures.orphans_deleted;
+    failures += figures.deletion_failures;
+  }
+  if (outcome.error) {
+    const bool interrupted = outcome.error->code == ErrorCode::cancelled;
+    // What was deleted must not go untold: then the summary is the last line.
+    if (touched == 0 && failures == 0) return fail(context, *outcome.error);
+    context.output.error(*outcome.error);
+    context.output.summary(outcome.report);
+    return interrupted ? ExitCode::interrupted : ExitCode::partial;
+  }
+  context.output.summary(outcome.report);
+  if (!outcome.refusals.empty()) return touched == 0 ? ExitCode::refused : ExitCode::partial;
+  return failures > 0 || !outcome.unlisted.empty() ? ExitCode::partial : ExitCode::ok;
+}
+
+}  // namespace heimdall

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <stop_token>
+
+#include "app/config.h"
+#include "app/workspace.h"
+#include "base/clock.h"
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "ports/progress.h"
+
+namespace heimdall {
+
+// What every command needs; borrowed.
+struct CommandContext {
+  const Options& options;
+  Output& output;
+  Progress& progress;
+  Clock& clock;
+  std::stop_token stop;
+};
+
+// Each command: does its work, prints its results and its last line, and returns the process's exit status.
+ExitCode command_doctor(CommandContext& context);
+ExitCode command_scan(CommandContext& context);   // scan, plan and stats
+ExitCode command_show(CommandContext& context);
+ExitCode command_apply(CommandContext& context);
+ExitCode command_recover(CommandContext& context);
+ExitCode command_explain(CommandContext& context);
+ExitCode command_runs(CommandContext& context);
+
+// Prints the error as the last line.
+ExitCode fail(CommandContext& context, const Error& error, ExitCode code);
+ExitCode fail(CommandContext& context, const Error& error);  // with exit_code_of(error.code)
+
+// The configuration as --config, the environment and --state say. On an error the last line is printed and `exit` set.
+std::optional<Config> load(CommandContext& context, ExitCode& exit);
+// The same, opened: its warnings are shown.
+std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exit);
+
+// Prints refusals, unlisted ranges and the last line of a run; its exit status.
+ExitCode finish_run(CommandContext& context, const RunOutcome& outcome);
+
+}  // namespace heimdall

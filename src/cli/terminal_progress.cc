@@ -1,0 +1,96 @@
+#include "cli/terminal_progress.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/format.h"
+#include "base/text.h"
+
+namespace heimdall {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kBarInterval = 200ms;
+constexpr auto kLineInterval = 30s;
+
+void write_stderr(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+}  // namespace
+
+TerminalProgress::Style TerminalProgress::style_of_stderr() {
+  return isatty(STDERR_FILENO) == 1 ? Style::bar : Style::lines;
+}
+
+TerminalProgress::~TerminalProgress() { erase(); }
+
+void TerminalProgress::begin(std::string_view phase, std::string_view bucket, std::optional<std::uint64_t> expected) {
+  const std::scoped_lock lock(mutex_);
+  label_ = format("{} {}", bucket, phase);
+  expected_ = expected;
+  done_ = 0;
+  begun_ = std::chrono::steady_clock::now();
+  next_draw_ = (begun_ + (style_ == Style::bar ? std::chrono::nanoseconds(kBarInterval) : kLineInterval)).time_since_epoch().count();
+}
+
+void TerminalProgress::advance(std::uint64_t count) {
+  done_ += count;
+  if (style_ == Style::none) return;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (now.time_since_epoch().count() < next_draw_.load(std::memory_order_relaxed)) return;
+  const std::scoped_lock lock(mutex_);
+  if (now.time_since_epoch().count() < next_draw_) return;
+  draw(now);
+}
+
+void TerminalProgress::end() {
+  const std::scoped_lock lock(mutex_);
+  erase();
+  label_.clear();
+}
+
+void TerminalProgress::warn(std::string_view message) {
+  const std::scoped_lock lock(mutex_);
+  erase();
+  write_stderr(format("warning: {}\n", message));
+}
+
+// The rate is that of the whole phase: steadier than a moment's. No estimate is better than a wrong one.
+std::string TerminalProgress::line(SteadyTime now) const {
+  const std::uint64_t done = done_;
+  const double seconds = std::max(std::chrono::duration<double>(now - begun_).count(), 0.001);
+  const double rate = static_cast<double>(done) / seconds;
+  std::string text = format("{}: {}", label_, with_thousands(done));
+  if (expected_ && *expected_ >= done && *expected_ > 0) {
+    text += format(" of about {} ({:.0f} %)", with_thousands(*expected_), 100.0 * static_cast<double>(done) / static_cast<double>(*expected_));
+  }
+  text += format(", {}/s", with_thousands(static_cast<std::uint64_t>(rate)));
+  if (expected_ && *expected_ > done && rate > 0) {
+    const std::chrono::duration<double> left(static_cast<double>(*expected_ - done) / rate);
+    text += format(", about {} left", human_duration(std::chrono::duration_cast<std::chrono::nanoseconds>(left)));
+  }
+  return text;
+}
+
+void TerminalProgress::draw(SteadyTime now) {
+  if (style_ == Style::bar) {
+    erase();
+    write_stderr(elide_middle(line(now), 79));
+    drawn_ = true;
+    next_draw_ = (now + kBarInterval).time_since_epoch().count();
+  } else {
+    write_stderr(line(now) + "\n");
+    next_draw_ = (now + kLineInterval).time_since_epoch().count();
+  }
+  std::fflush(stderr);
+}
+
+void TerminalProgress::erase() {
+  if (!drawn_) return;
+  write_stderr("\r\033[K");
+  drawn_ = false;
+}
+
+}  // namespace heimdall

@@ -1,0 +1,196 @@
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/format.h"
+#include "base/text.h"
+#include "cli/output.h"
+
+namespace heimdall {
+
+Health health_of(std::uint64_t orphan_bytes, std::uint64_t total_bytes) {
+  if (total_bytes == 0) return Health::healthy;
+  const double share = static_cast<double>(orphan_bytes) / static_cast<double>(total_bytes);
+  return share < 0.10 ? Health::healthy : share <= 0.25 ? Health::warning : Health::critical;
+}
+
+std::string_view to_string(Health health) {
+  constexpr std::array<std::string_view, 3> kNames = {"healthy", "warning", "critical"};
+  return kNames.at(static_cast<std::size_t>(health));
+}
+
+namespace {
+
+enum class Color { plain, red, yellow, green, bold };
+
+// Breaks a sentence into lines of at most `width` columns, all but the first indented.
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t width = 80) {
+  std::string result;
+  std::size_t column = indent;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    if (column > indent && column + 1 + word.size() > width) {
+      result += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      result += ' ';
+      ++column;
+    }
+    result += word;
+    column += word.size();
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return result;
+}
+
+class TextOutput final : public Output {
+ public:
+  TextOutput() : colored_(isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr) {}
+
+  void begin() override {}
+
+  void refusal(const Refusal& refusal) override {
+    print("{} {}\n", paint(Color::red, "refused"), wrapped(format("[{}] {}: {}.", name_of(refusal.guard), refusal.bucket, refusal.message), 8));
+    print("        {}\n", wrapped(format("If this is as it should be: --accept {}", name_of(refusal.guard)), 8));
+  }
+  void overridden(const Refusal& refusal) override {
+    print("{} {}\n", paint(Color::yellow, "accepted"), wrapped(format("[{}] {}: {}.", name_of(refusal.guard), refusal.bucket, refusal.message), 9));
+  }
+  void unlisted(const RangeFailure& failure) override {
+    const ListRange& range = failure.range;
+    print("{} {}\n", paint(Color::red, "not listed"),
+          wrapped(format("keys '{}' after '{}' up to '{}': {}. Nothing in this range was judged.", printable(range.prefix),
+                         printable(range.after), range.until.empty() ? "the end" : printable(range.until),
+                         failure.error.message), 11));
+  }
+
+  void plan(const Plan& plan) override {
+    print("Plan {} of {}, expires {}\n", plan.run_id(), rfc3339(plan.created()), rfc3339(plan.expires()));
+    print("sha256 {}\n", plan.digest());
+    if (plan.grace() == Selection::Grace::ignore) print("It takes objects that are still in grace, too.\n");
+    for (Guard guard : plan.accepted()) print("The guard '{}' was accepted for it.\n", name_of(guard));
+    for (const BucketPlan& bucket : plan.buckets()) {
+      figures(bucket.bucket, bucket.figures);
+      row("  to be deleted", bucket.candidates, human_bytes(bucket.candidate_bytes));
+      for (const SourceFacts& facts : bucket.sources) {
+        print("  {}\n", wrapped(format("read {} of '{}' from {}", count_of(facts.rows, "row"), facts.name, facts.identity.database), 4));
+      }
+    }
+  }
+
+  void candidate(const BucketPlan& bucket, const Candidate& candidate) override {
+    const std::string name = format("s3://{}/{}", bucket.bucket, printable(candidate.object.key.bytes()));
+    print("{}  {}\n    {}\n", name, human_bytes(candidate.object.size_bytes), wrapped(reason_of(bucket, candidate), 4));
+  }
+
+  void deletion(const Deletion& deletion) override {
+    print("{:<18}  s3://{}/{}{}\n", to_string(deletion.outcome), deletion.bucket, printable(deletion.object.key.bytes()),
+          deletion.error.empty() ? "" : "\n    " + wrapped(deletion.error, 4));
+  }
+
+  void explanation(const Explanation& explanation) override {
+    print("s3://{}/{}: {}\n", explanation.bucket, printable(explanation.key), paint(Color::bold, explanation.verdict));
+    for (const std::string& reason : explanation.reasons) print("  - {}\n", wrapped(reason, 4));
+  }
+
+  void check(const Check& check) override {
+    constexpr std::array kNames = {"ok", "WARN", "FAIL"};
+    constexpr std::array kColors = {Color::green, Color::yellow, Color::red};
+    const auto status = static_cast<std::size_t>(check.status);
+    print("{} {}: {}\n", paint(kColors.at(status), format("{:<4}", kNames.at(status))), check.name, wrapped(check.message, 7));
+    if (!check.fix.empty()) print("     fix: {}\n", wrapped(check.fix, 10));
+  }
+
+  void run(const RunReport& report) override {
+    std::uint64_t deleted = 0;
+    std::uint64_t bytes = 0;
+    for (const auto& [name, figures] : report.buckets) {
+      deleted += figures.orphans_deleted;
+      bytes += figures.bytes_deleted;
+    }
+    print("{:<24} {:<8} {:<11} {}  {:>9} {:>10}\n", report.run_id, report.command, to_string(report.status),
+          rfc3339(report.started_at).substr(0, 16), with_thousands(deleted), human_bytes(bytes));
+  }
+
+  void health(const RunReport& report) override {
+    constexpr std::array kColors = {Color::green, Color::yellow, Color::red};
+    for (const auto& [name, figures] : report.buckets) {
+      const Health health = health_of(figures.orphan_bytes, figures.total_bytes);
+      const double share = figures.total_bytes == 0 ? 0 : 100.0 * static_cast<double>(figures.orphan_bytes) / static_cast<double>(figures.total_bytes);
+      print("{}: {} ({:.1f} % of its bytes are orphaned)\n", name,
+            paint(kColors.at(static_cast<std::size_t>(health)), to_string(health)), share);
+    }
+  }
+
+  void note(std::string_view sentence) override { print("{}\n", wrapped(sentence, 0)); }
+
+  void summary(const RunReport& report) override {
+    for (const auto& [name, f] : report.buckets) {
+      figures(name, f);
+      if (report.command == "apply" && !report.dry_run) outcomes(f);
+    }
+    const auto length = report.completed_at.value_or(report.started_at) - report.started_at;
+    print("Run {}: {} {}{} in {}.\n", report.run_id, report.command, report.dry_run ? "(dry run) " : "",
+          paint(report.status == RunStatus::success ? Color::green : Color::red, to_string(report.status)),
+          human_duration(length));
+  }
+
+  void done() override {}
+
+  void error(const Error& error) override {
+    std::fflush(stdout);
+    std::string text = "error: " + error.message + "\n";
+    if (!error.hint.empty()) text += "       " + wrapped(error.hint, 7) + "\n";
+    std::fwrite(text.data(), 1, text.size(), stderr);
+  }
+
+ private:
+  void row(std::string_view name, std::uint64_t objects, std::string_view rest) {
+    print("{:<30}{:>15}{:>14}\n", name, with_thousands(objects), rest);
+  }
+
+  void figures(const std::string& name, const BucketFigures& f) {
+    print("{}\n", paint(Color::bold, format("{:<30}{:>15}{:>14}", name, "objects", "size")));
+    row("  total", f.total_objects, human_bytes(f.total_bytes));
+    row("  referenced", f.referenced_objects, human_bytes(f.referenced_bytes));
+    row("  protected", f.protected_objects, human_bytes(f.protected_bytes));
+    row("  orphans", f.orphans_found, human_bytes(f.orphan_bytes));
+    row("    young", f.young_objects, "");
+    row("    in grace", f.in_grace_objects, human_bytes(f.in_grace_bytes));
+    row("    due", f.due_objects, human_bytes(f.due_bytes));
+    if (f.near_misses > 0) print("  {} protected objects nearly match a dangling reference\n", with_thousands(f.near_misses));
+    print("  {}, {} without an object\n", count_of(f.references, "reference"), with_thousands(f.dangling_references));
+  }
+
+  void outcomes(const BucketFigures& f) {
+    row("  deleted", f.orphans_deleted, human_bytes(f.bytes_deleted));
+    if (f.already_gone > 0) row("  already gone", f.already_gone, "");
+    if (f.skipped_referenced > 0) row("  kept: referenced again", f.skipped_referenced, "");
+    if (f.skipped_changed > 0) row("  kept: rewritten since", f.skipped_changed, "");
+    if (f.deletion_failures > 0) row("  failed or in doubt", f.deletion_failures, "");
+  }
+
+  std::string paint(Color color, std::string_view text) const {
+    constexpr std::array<std::string_view, 5> kCodes = {"0", "31", "33", "32", "1"};
+    if (!colored_) return std::string(text);
+    return format("\033[{}m{}\033[0m", kCodes.at(static_cast<std::size_t>(color)), text);
+  }
+
+  template <class... Args>
+  static void print(fmt::format_string<Args...> pattern, Args&&... args) {
+    const std::string text = format(pattern, std::forward<Args>(args)...);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+
+  bool colored_;
+};
+
+}  // namespace
+
+std::unique_ptr<Output> make_text_output() { return std::make_unique<TextOutput>(); }
+
+}  // namespace heimdall
