@@ -113,8 +113,8 @@ ExitCode command_scan(CommandContext& context) {
     context.output.health(outcome.report);
     return finish_run(context, outcome);
   }
-  if (!outcome.error) say_what_is_next(context, outcome);
   exit = finish_run(context, outcome);
+  if (!outcome.error) say_what_is_next(context, outcome);
   const bool not_empty = outcome.plan && outcome.plan->candidates() > 0;
   if (exit == ExitCode::ok && options.detailed_exitcode == Switch::on && not_empty) return ExitCode::plan_not_empty;
   return exit;

@@ -78,8 +78,7 @@ ExitCode command_runs(CommandContext& context) {
     constexpr std::uint64_t kDefaultRuns = 20;
     auto runs = state.runs(context.options.limit.value_or(kDefaultRuns));
     if (!runs) return fail(context, runs.error());
-    context.output.note(format("{:<24} {:<8} {:<11} {:<16}  {:>9} {:>10}", "run", "command", "status", "started (UTC)", "deleted", "freed"));
-    for (const RunReport& run : *runs) context.output.run(run);
+    context.output.runs(*runs);
     context.output.done();
     return ExitCode::ok;
   }
@@ -89,7 +88,7 @@ ExitCode command_runs(CommandContext& context) {
   if (!*run) {
     return fail(context, {ErrorCode::invalid_argument, format("there is no run '{}'", printable(id)), "`runs` lists them"}, ExitCode::usage);
   }
-  context.output.run(**run);
+  context.output.runs(std::span(&**run, 1));
   if (!(*run)->error.empty()) context.output.note((*run)->error);
   auto visited = state.deletions(id, [&](const Deletion& deletion) -> Result<void> {
     context.output.deletion(deletion);

@@ -173,7 +173,9 @@ class JsonOutput final : public Output {
            {"fix", check.fix.empty() ? Json(nullptr) : Json(check.fix)}});
   }
 
-  void run(const RunReport& report) override { print(report_json("run", report, to_string(report.status))); }
+  void runs(std::span<const RunReport> reports) override {
+    for (const RunReport& report : reports) print(report_json("run", report, to_string(report.status)));
+  }
 
   void health(const RunReport& report) override {
     for (const auto& [name, figures] : report.buckets) {

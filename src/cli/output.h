@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +36,7 @@ class Output {
   virtual void deletion(const Deletion& deletion) = 0;
   virtual void explanation(const Explanation& explanation) = 0;
   virtual void check(const Check& check) = 0;
-  virtual void run(const RunReport& report) = 0;
+  virtual void runs(std::span<const RunReport> reports) = 0;
   virtual void health(const RunReport& report) = 0;
   // A sentence about what comes next; not part of the JSON.
   virtual void note(std::string_view sentence) = 0;

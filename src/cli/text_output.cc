@@ -104,15 +104,18 @@ class TextOutput final : public Output {
     if (!check.fix.empty()) print("     fix: {}\n", wrapped(check.fix, 10));
   }
 
-  void run(const RunReport& report) override {
-    std::uint64_t deleted = 0;
-    std::uint64_t bytes = 0;
-    for (const auto& [name, figures] : report.buckets) {
-      deleted += figures.orphans_deleted;
-      bytes += figures.bytes_deleted;
+  void runs(std::span<const RunReport> reports) override {
+    print("{:<23} {:<7} {:<11} {:<16} {:>8} {:>10}\n", "run", "command", "status", "started (UTC)", "deleted", "freed");
+    for (const RunReport& report : reports) {
+      std::uint64_t deleted = 0;
+      std::uint64_t bytes = 0;
+      for (const auto& [name, figures] : report.buckets) {
+        deleted += figures.orphans_deleted;
+        bytes += figures.bytes_deleted;
+      }
+      print("{:<23} {:<7} {:<11} {:<16} {:>8} {:>10}\n", report.run_id, report.command, to_string(report.status),
+            rfc3339(report.started_at).substr(0, 16), with_thousands(deleted), human_bytes(bytes));
     }
-    print("{:<24} {:<8} {:<11} {}  {:>9} {:>10}\n", report.run_id, report.command, to_string(report.status),
-          rfc3339(report.started_at).substr(0, 16), with_thousands(deleted), human_bytes(bytes));
   }
 
   void health(const RunReport& report) override {

@@ -48,10 +48,16 @@ class LookupSink final : public RowSink {
   bool saw_control_ = false;
 };
 
-bool any_control_in(const ReferenceSnapshot& snapshot, std::size_t source, const SourcePolicy& policy,
-                    std::span<const ReferenceControl> controls) {
+bool any_control_came_back(const ReferenceSnapshot& snapshot, std::size_t source, const SourcePolicy& policy,
+                           const SourceFacts& planned) {
+  if (planned.controls.empty()) return true;
+  // All rows named keys outside the prefixes, which a snapshot only counts.
+  if (planned.distinct_keys == 0) {
+    const SourceFacts& now_seen = snapshot.sources()[source];
+    return now_seen.outside_prefixes + now_seen.distinct_keys > 0;
+  }
   Mapped mapped;
-  return std::any_of(controls.begin(), controls.end(), [&](const ReferenceControl& control) {
+  return std::any_of(planned.controls.begin(), planned.controls.end(), [&](const ReferenceControl& control) {
     ReferenceRow row{control.value, std::nullopt};
     if (control.bucket) row.bucket = *control.bucket;
     map_reference(policy.mapping, row, mapped);
@@ -118,10 +124,7 @@ Result<std::optional<Refusal>> Rechecker::take_wave(std::span<const std::size_t>
                                                wave_->snapshot.sources()[n], clock_.now())) {
       if (!is_accepted(refusal.guard)) return std::optional(std::move(refusal));
     }
-    if (!planned_[i].controls.empty() &&
-        !any_control_in(wave_->snapshot, n, *sources_[i].policy, planned_[i].controls)) {
-      return std::optional(blind(i));
-    }
+    if (!any_control_came_back(wave_->snapshot, n, *sources_[i].policy, planned_[i])) return std::optional(blind(i));
   }
   return std::optional<Refusal>();
 }
@@ -140,9 +143,10 @@ Result<std::optional<Refusal>> Rechecker::look_up(std::size_t source, std::span<
   LookupSink sink(rules, keys, controls, verdict.referenced);
   auto summary = sources_[source].source->lookup(values, sink, stop);
   if (!summary) return with_context(summary.error(), format("references '{}'", sources_[source].policy->name));
-  if (summary->identity.database != planned_[source].identity.database || (!controls.empty() && !sink.saw_control())) {
-    return std::optional(blind(source));
-  }
+  const SourceIdentity& was = planned_[source].identity;
+  const SourceIdentity& is = summary->identity;
+  const bool other_data = is.database != was.database || is.relations != was.relations || is.position < was.position;
+  if (other_data || (!controls.empty() && !sink.saw_control())) return std::optional(blind(source));
   verdict.valid_until = std::min(verdict.valid_until, begun + options_.window);
   return std::optional<Refusal>();
 }

@@ -37,11 +37,11 @@ Result<void> refresh_report(const std::string& run_id, JournalLog& journal, Hist
     in_doubt += deletion.outcome == Outcome::in_doubt ? 1 : 0;
     return {};
   }));
-  // A killed run never reached its end, so it is partial at best.
-  if (in_doubt == 0) {
+  // A killed run never reached its end, so it is partial at best. One that ended by itself has said how.
+  if (in_doubt == 0 && !report->completed_at) {
     report->status = RunStatus::partial;
     report->error = "the run was killed; what it left in doubt was looked up afterwards";
-    if (!report->completed_at) report->completed_at = clock.now();
+    report->completed_at = clock.now();
   }
   return history.save_run(*report);
 }
@@ -54,11 +54,13 @@ Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& 
   TRY_ASSIGN(const std::string identity, store.identity());
   TRY_ASSIGN(const std::vector<InDoubt> in_doubt, journal.in_doubt(identity));
   std::set<std::string> runs;
+  // Whatever the wall clock says, nothing was sent after we began: the delay from here is always enough.
+  const auto delay = std::chrono::nanoseconds(store.settle_delay());
+  const BootTime surely_settled = clock.boot_now() + delay;
   for (const InDoubt& entry : in_doubt) {
-    // A wall clock that was set back must not shorten the wait.
-    const auto delay = std::chrono::nanoseconds(store.settle_delay());
-    clock.sleep_for(std::clamp(entry.sent_at + delay - clock.now(), std::chrono::nanoseconds(0), delay), stop);
-    if (stop.stop_requested()) return Error{ErrorCode::cancelled, "recover was interrupted; it goes on with the next start"};
+    const auto wait = std::min(entry.sent_at + delay - clock.now(), surely_settled - clock.boot_now());
+    clock.sleep_for(std::max(wait, std::chrono::nanoseconds(0)), stop);
+    if (stop.stop_requested()) break;
     const RemoveOutcome found = store.settle(entry.object);
     const Outcome outcome = to_outcome(found.kind);
     if (outcome == Outcome::in_doubt) {
@@ -72,6 +74,7 @@ Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& 
   }
   TRY(journal.flush());
   for (const std::string& run_id : runs) TRY(refresh_report(run_id, journal, history, clock));
+  if (stop.stop_requested()) return Error{ErrorCode::cancelled, "recover was interrupted; it goes on with the next start"};
   return report;
 }
 

@@ -159,14 +159,15 @@ class SourceReader final : public RowSink {
 
   Result<void> add_key(const ReferenceRow& row) {
     const std::string& key = mapped_.primary;
-    keep_control(row);
-    if (policy_.mapping.as == KeyForm::prefix) {
-      if (folder_touches(prefixes_, key)) folders.push(fingerprinter_(key));
-      else ++facts.outside_prefixes;
+    const bool is_folder = policy_.mapping.as == KeyForm::prefix;
+    if (!(is_folder ? folder_touches(prefixes_, key) : is_inside(prefixes_, key))) {
+      ++facts.outside_prefixes;
+      keep_control(row, Place::outside);
       return {};
     }
-    if (!is_inside(prefixes_, key)) {
-      ++facts.outside_prefixes;
+    keep_control(row, Place::inside);
+    if (is_folder) {
+      folders.push(fingerprinter_(key));
       return {};
     }
     const std::uint64_t fingerprint = fingerprinter_(key);
@@ -179,8 +180,18 @@ class SourceReader final : public RowSink {
     return near_pairs_.append_u64(fingerprint);
   }
 
-  // Evenly spaced rows, as KeySample does it: a table that is cut at its front or its end still has some of them.
-  void keep_control(const ReferenceRow& row) {
+  enum class Place { outside, inside };
+
+  // Evenly spaced rows, as KeySample does it: a table that is cut at its front or its end still has some of them. Rows outside the
+  // prefixes serve only while there is none inside: the snapshot of a wave does not hold their keys.
+  void keep_control(const ReferenceRow& row, Place place) {
+    if (place == Place::inside && controls_at_ == Place::outside) {
+      facts.controls.clear();
+      controls_seen_ = 0;
+      control_stride_ = 1;
+      controls_at_ = Place::inside;
+    }
+    if (place != controls_at_) return;
     if (controls_seen_++ % control_stride_ != 0) return;
     if (facts.controls.size() == kMaxControls) {
       for (std::size_t i = 0; i < kMaxControls / 2; ++i) facts.controls[i] = std::move(facts.controls[2 * i]);
@@ -200,6 +211,7 @@ class SourceReader final : public RowSink {
   Progress& progress_;
   Mapped mapped_;
   std::string near_;
+  Place controls_at_ = Place::outside;
   std::uint64_t controls_seen_ = 0;
   std::uint64_t control_stride_ = 1;
 };

@@ -84,21 +84,26 @@ class Sweep {
   Result<void> sweep_batch(std::vector<ObjectMeta> batch) {
     crash_point("sweep.batch.begin");
     for (int attempt = 0; attempt < kMaxRechecksPerBatch && !batch.empty(); ++attempt) {
-      TRY_ASSIGN(const RecheckVerdict verdict, recheck(batch));
-      if (verdict.refusal) {
-        report_.refusal = verdict.refusal;
+      const auto verdict = recheck(batch);
+      if (!verdict || verdict->refusal) {
+        // An earlier attempt wrote the intent and then did not send it: that is known, not in doubt.
+        if (attempt > 0) TRY(give_up(batch, "it was not sent in time, and its references could not be rechecked"));
+        TRY(verdict);
+        report_.refusal = verdict->refusal;
         return {};
       }
-      TRY(drop_referenced(batch, verdict.referenced));
+      TRY(drop_referenced(batch, verdict->referenced));
       TRY(drop_changed(batch));
       if (batch.empty()) break;
       TRY(journal_.intend(options_.run_id, plan_.bucket, plan_.bucket_identity, batch));
       crash_point("sweep.intended");
-      TRY(send(batch, FreshGate(clock_, verdict.valid_until)));
+      TRY(send(batch, FreshGate(clock_, verdict->valid_until)));
     }
-    for (const ObjectMeta& object : batch) {
-      note(object, Outcome::failed, "the references could not be rechecked often enough to delete it in time");
-    }
+    return give_up(batch, "the references could not be rechecked often enough to delete it in time");
+  }
+
+  Result<void> give_up(const std::vector<ObjectMeta>& batch, const std::string& why) {
+    for (const ObjectMeta& object : batch) note(object, Outcome::failed, why);
     return write_outcomes();
   }
 
@@ -139,7 +144,6 @@ class Sweep {
   // Leaves in `batch` what was not sent because the recheck had gone stale.
   Result<void> send(std::vector<ObjectMeta>& batch, const FreshGate& gate) {
     if (!gate.is_open()) return {};
-    const Timestamp sent_at = clock_.now();
     auto outcomes = target_.store.remove(batch, gate);
     crash_point("sweep.removed");
     if (!outcomes && outcomes.error().code != ErrorCode::in_doubt) {
@@ -151,7 +155,7 @@ class Sweep {
     if (outcomes && outcomes->size() != batch.size()) {
       return Error{ErrorCode::internal, "the store answered for another number of objects"};
     }
-    last_sent_ = std::max(last_sent_, sent_at);
+    last_sent_ = clock_.boot_now();  // not before the last of its requests left
     std::vector<ObjectMeta> rest;
     for (std::size_t i = 0; i < batch.size(); ++i) {
       using Kind = RemoveOutcome::Kind;
@@ -182,8 +186,8 @@ class Sweep {
   Result<void> settle_in_doubt() {
     if (in_doubt_.empty()) return {};
     const auto settled_at = last_sent_ + target_.store.settle_delay();
-    clock_.sleep_for(std::max(settled_at - clock_.now(), std::chrono::nanoseconds(0)), stop_);
-    if (clock_.now() < settled_at) return {};  // interrupted: the next start looks them up
+    clock_.sleep_for(std::max(settled_at - clock_.boot_now(), std::chrono::nanoseconds(0)), stop_);
+    if (clock_.boot_now() < settled_at) return {};  // interrupted: the next start looks them up
     for (const ObjectMeta& object : in_doubt_) {
       const RemoveOutcome outcome = target_.store.settle(object);
       note(object, to_outcome(outcome.kind), outcome.message);
@@ -227,7 +231,7 @@ class Sweep {
   SweepReport report_;
   std::vector<Deletion> outcomes_;
   std::vector<ObjectMeta> in_doubt_;
-  Timestamp last_sent_{};
+  BootTime last_sent_;
 };
 
 }  // namespace
