@@ -104,10 +104,35 @@ std::vector<BucketPolicy> Workspace::policies() const {
   return policies;
 }
 
-Result<ScanTarget> Workspace::scan_target(BucketWorkspace& bucket) {
-  TRY_ASSIGN(ObjectReader* const reader, bucket.reader());
-  const std::string& name = bucket.policy().name;
-  return ScanTarget{*reader, bucket.policy(), bucket.sources(), directory_.ledger(name), scratch(name)};
+namespace {
+
+bool overlap(const std::vector<std::string>& some, const std::vector<std::string>& others) {
+  return std::any_of(some.begin(), some.end(), [&](const std::string& a) {
+    return std::any_of(others.begin(), others.end(),
+                       [&](const std::string& b) { return a.starts_with(b) || b.starts_with(a); });
+  });
+}
+
+}  // namespace
+
+Result<std::vector<ScanTarget>> Workspace::scan_targets() {
+  std::vector<ScanTarget> targets;
+  std::vector<std::string> identities;
+  for (BucketWorkspace& bucket : buckets_) {
+    TRY_ASSIGN(ObjectReader* const reader, bucket.reader());
+    TRY_ASSIGN(const std::string identity, reader->identity());
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      if (identities[i] != identity || !overlap(targets[i].policy.prefixes, bucket.policy().prefixes)) continue;
+      return Error{ErrorCode::invalid_argument,
+                   format("buckets '{}' and '{}' overlap in one physical bucket: what one does not refer to the other may",
+                          targets[i].policy.name, bucket.policy().name),
+                   "make them one entry with the references of both"};
+    }
+    identities.push_back(identity);
+    const std::string& name = bucket.policy().name;
+    targets.push_back({*reader, bucket.policy(), bucket.sources(), directory_.ledger(name), scratch(name)});
+  }
+  return targets;
 }
 
 Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
@@ -117,7 +142,13 @@ Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
   auto store = open_directory_store(directory_options(*bucket.store_config_), clock_);
   if (!store) return with_context(store.error(), format("store '{}'", bucket.store_config_->name));
   held.store_ = std::move(*store);
-  TRY_ASSIGN(held.store_hold_, held.store_->hold());
+  TRY_ASSIGN(const std::string identity, held.store_->identity());
+  held.store_hold_ = holds_[identity].lock();
+  if (held.store_hold_ == nullptr) {
+    TRY_ASSIGN(std::unique_ptr<BucketHold> hold, held.store_->hold());
+    held.store_hold_ = std::move(hold);
+    holds_[identity] = held.store_hold_;
+  }
   return held;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -50,7 +51,7 @@ class HeldBucket {
   friend class Workspace;
   std::unique_ptr<ObjectStore> store_;
   std::optional<FileLock> state_lock_;
-  std::unique_ptr<BucketHold> store_hold_;
+  std::shared_ptr<BucketHold> store_hold_;  // shared by the entries of one physical bucket
 };
 
 // The single place where the configuration becomes objects.
@@ -71,7 +72,8 @@ class Workspace {
   const Config& config() const { return config_; }
   Clock& clock() { return clock_; }
 
-  Result<ScanTarget> scan_target(BucketWorkspace& bucket);
+  // All chosen buckets, ready to be scanned. invalid_argument if two of them turn out to overlap in one physical bucket (invariant 8).
+  Result<std::vector<ScanTarget>> scan_targets();
 
   // Opens the bucket for deleting. `locked` if another process sweeps it.
   Result<HeldBucket> hold(BucketWorkspace& bucket);
@@ -92,6 +94,7 @@ class Workspace {
   std::unique_ptr<StateDatabase> database_;
   std::vector<BucketWorkspace> buckets_;
   std::vector<std::string> warnings_;
+  std::map<std::string, std::weak_ptr<BucketHold>> holds_;  // by physical identity
 };
 
 }  // namespace heimdall

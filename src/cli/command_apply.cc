@@ -58,13 +58,9 @@ class Apply {
       request.plan_path = plan_file_ = workspace_->scratch("apply").string() + ".plan";
       request.planned_modes = {Mode::remove};
     }
-    std::vector<ScanTarget> targets;
-    for (BucketWorkspace& bucket : workspace_->buckets()) {
-      auto target = workspace_->scan_target(bucket);
-      if (!target) return fail(context_, target.error());
-      targets.push_back(std::move(*target));
-    }
-    RunOutcome outcome = run_scan(targets, request, *run_);
+    auto targets = workspace_->scan_targets();
+    if (!targets) return fail_targets(context_, targets.error());
+    RunOutcome outcome = run_scan(*targets, request, *run_);
     const struct Unlink {
       const std::string& path;
       ~Unlink() {

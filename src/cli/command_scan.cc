@@ -95,13 +95,9 @@ ExitCode command_scan(CommandContext& context) {
 
   RunContext run{new_run_id(context.clock), std::string(name_of(options.command)), workspace->state(), context.clock,
                  context.progress, context.stop, options.accepted};
-  std::vector<ScanTarget> targets;
-  for (BucketWorkspace& bucket : workspace->buckets()) {
-    auto target = workspace->scan_target(bucket);
-    if (!target) return fail(context, target.error());
-    targets.push_back(std::move(*target));
-  }
-  RunOutcome outcome = run_scan(targets, request, run);
+  auto targets = workspace->scan_targets();
+  if (!targets) return fail_targets(context, targets.error());
+  RunOutcome outcome = run_scan(*targets, request, run);
   if (dangling && !outcome.error) {
     if (auto finished = dangling->finish(); !finished) outcome.error = finished.error();
   }

@@ -14,6 +14,11 @@ ExitCode fail(CommandContext& context, const Error& error, ExitCode code) {
 
 ExitCode fail(CommandContext& context, const Error& error) { return fail(context, error, exit_code_of(error.code)); }
 
+ExitCode fail_targets(CommandContext& context, const Error& error) {
+  const bool overlap = error.code == ErrorCode::invalid_argument;
+  return overlap ? fail(context, error, ExitCode::configuration) : fail(context, error);
+}
+
 std::optional<Config> load(CommandContext& context, ExitCode& exit) {
   const Environment environment = process_environment();
   auto path = find_config(context.options.config, environment);

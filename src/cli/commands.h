@@ -35,6 +35,9 @@ ExitCode command_runs(CommandContext& context);
 ExitCode fail(CommandContext& context, const Error& error, ExitCode code);
 ExitCode fail(CommandContext& context, const Error& error);  // with exit_code_of(error.code)
 
+// An error of Workspace::scan_targets(): entries that overlap are a mistake in the configuration.
+ExitCode fail_targets(CommandContext& context, const Error& error);
+
 // The configuration as --config, the environment and --state say. On an error the last line is printed and `exit` set.
 std::optional<Config> load(CommandContext& context, ExitCode& exit);
 // The same, opened: its warnings are shown.

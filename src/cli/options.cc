@@ -56,6 +56,10 @@ class Parser {
     for (const auto& [sub, command] : commands_) {
       if (sub->parsed()) options_.command = command;
     }
+    const bool planned = options_.command == Command::apply && options_.file;
+    if (planned && (!accepted_.empty() || options_.limit || options_.ignore_grace == Switch::on)) {
+      return tl::unexpected(Usage{64, "apply FILE carries out the plan as it is: --accept, --limit and --ignore-grace belong to `plan`\n"});
+    }
     options_.format = json_ == Switch::on ? Format::json : Format::text;
     return options_;
   }

@@ -28,11 +28,10 @@ TerminalProgress::~TerminalProgress() { erase(); }
 
 void TerminalProgress::begin(std::string_view phase, std::string_view bucket, std::optional<std::uint64_t> expected) {
   const std::scoped_lock lock(mutex_);
-  label_ = format("{} {}", bucket, phase);
-  expected_ = expected;
+  if (!phases_.empty()) phases_.back().done = done_;
+  phases_.push_back({format("{} {}", bucket, phase), expected, std::chrono::steady_clock::now()});
   done_ = 0;
-  begun_ = std::chrono::steady_clock::now();
-  next_draw_ = (begun_ + (style_ == Style::bar ? std::chrono::nanoseconds(kBarInterval) : kLineInterval)).time_since_epoch().count();
+  draw_next(phases_.back().begun);
 }
 
 void TerminalProgress::advance(std::uint64_t count) {
@@ -48,7 +47,8 @@ void TerminalProgress::advance(std::uint64_t count) {
 void TerminalProgress::end() {
   const std::scoped_lock lock(mutex_);
   erase();
-  label_.clear();
+  if (!phases_.empty()) phases_.pop_back();
+  done_ = phases_.empty() ? 0 : phases_.back().done;
 }
 
 void TerminalProgress::warn(std::string_view message) {
@@ -58,32 +58,38 @@ void TerminalProgress::warn(std::string_view message) {
 }
 
 // The rate is that of the whole phase: steadier than a moment's. No estimate is better than a wrong one.
-std::string TerminalProgress::line(SteadyTime now) const {
-  const std::uint64_t done = done_;
-  const double seconds = std::max(std::chrono::duration<double>(now - begun_).count(), 0.001);
+std::string TerminalProgress::line(const Phase& phase, std::uint64_t done, SteadyTime now) {
+  const double seconds = std::max(std::chrono::duration<double>(now - phase.begun).count(), 0.001);
   const double rate = static_cast<double>(done) / seconds;
-  std::string text = format("{}: {}", label_, with_thousands(done));
-  if (expected_ && *expected_ >= done && *expected_ > 0) {
-    text += format(" of about {} ({:.0f} %)", with_thousands(*expected_), 100.0 * static_cast<double>(done) / static_cast<double>(*expected_));
+  const std::uint64_t expected = phase.expected.value_or(0);
+  std::string text = format("{}: {}", phase.label, with_thousands(done));
+  if (expected > 0 && expected >= done) {
+    text += format(" of about {} ({:.0f} %)", with_thousands(expected), 100.0 * static_cast<double>(done) / static_cast<double>(expected));
   }
   text += format(", {}/s", with_thousands(static_cast<std::uint64_t>(rate)));
-  if (expected_ && *expected_ > done && rate > 0) {
-    const std::chrono::duration<double> left(static_cast<double>(*expected_ - done) / rate);
+  if (expected > done && rate > 0) {
+    const std::chrono::duration<double> left(static_cast<double>(expected - done) / rate);
     text += format(", about {} left", human_duration(std::chrono::duration_cast<std::chrono::nanoseconds>(left)));
   }
   return text;
 }
 
+void TerminalProgress::draw_next(SteadyTime now) {
+  const auto interval = style_ == Style::bar ? std::chrono::nanoseconds(kBarInterval) : kLineInterval;
+  next_draw_ = (now + interval).time_since_epoch().count();
+}
+
 void TerminalProgress::draw(SteadyTime now) {
+  if (phases_.empty()) return;
+  const std::string text = line(phases_.back(), done_, now);
   if (style_ == Style::bar) {
     erase();
-    write_stderr(elide_middle(line(now), 79));
+    write_stderr(elide_middle(text, 79));
     drawn_ = true;
-    next_draw_ = (now + kBarInterval).time_since_epoch().count();
   } else {
-    write_stderr(line(now) + "\n");
-    next_draw_ = (now + kLineInterval).time_since_epoch().count();
+    write_stderr(text + "\n");
   }
+  draw_next(now);
   std::fflush(stderr);
 }
 

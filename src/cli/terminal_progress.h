@@ -5,13 +5,14 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "ports/progress.h"
 
 namespace heimdall {
 
 // Progress on standard error: a line that is drawn again and again on a terminal, a line each 30 s elsewhere. With rate, and an estimate of
-// the time left where the total is known from the last run. Thread-safe.
+// the time left where the total is known from the last run. Phases nest: a recheck within a sweep. Thread-safe.
 class TerminalProgress final : public Progress {
  public:
   enum class Style { bar, lines, none };
@@ -28,17 +29,23 @@ class TerminalProgress final : public Progress {
 
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;
-  std::string line(SteadyTime now) const;
+  struct Phase {
+    std::string label;
+    std::optional<std::uint64_t> expected;
+    SteadyTime begun;
+    std::uint64_t done = 0;  // while an inner phase runs
+  };
+
+  static std::string line(const Phase& phase, std::uint64_t done, SteadyTime now);
   void draw(SteadyTime now);
+  void draw_next(SteadyTime now);
   void erase();
 
   const Style style_;
   std::mutex mutex_;  // guards all below but the atomics
-  std::string label_;
-  std::optional<std::uint64_t> expected_;
-  SteadyTime begun_;
+  std::vector<Phase> phases_;
   bool drawn_ = false;
-  std::atomic<std::uint64_t> done_{0};
+  std::atomic<std::uint64_t> done_{0};  // of the innermost phase
   std::atomic<std::chrono::steady_clock::rep> next_draw_{0};
 };
 

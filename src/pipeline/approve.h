@@ -31,8 +31,9 @@ class ApprovedPlan {
 
 // Plan + Limits --approve--> ApprovedPlan. Pure.
 //
-// failed_precondition if the plan was used, has expired, was made in the future, or was made under another policy;
-// not_approved if a bucket of it is in `mode: report`, or is not configured.
+// failed_precondition if the plan was used, has expired, was made in the future, or was made under another policy or for a bucket
+// that is not configured;
+// not_approved if a bucket with candidates is in `mode: report`.
 Result<ApprovedPlan> approve(Plan plan, const Limits& limits);
 
 }  // namespace heimdall

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "base/format.h"
 #include "base/ids.h"
@@ -160,9 +161,15 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
                                             "new plan", human_duration(step))});
     return {};
   }
+  // A plan works once: from the first intent on, or when all of it was looked at.
+  bool used = false;
+  const auto use_plan = [&]() -> Result<void> {
+    return std::exchange(used, true) ? Result<void>() : context.history.use_plan(plan.digest(), context.run_id);
+  };
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const ApplyTarget& target = targets[i];
     SweepOptions options;
+    options.before_first_intent = use_plan;
     options.run_id = context.run_id;
     options.recheck.accepted = plan.accepted();
     options.recheck.scratch = target.scratch.string() + ".wave";
@@ -179,7 +186,7 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
                    "make a new plan to go on"};
     }
   }
-  return {};
+  return use_plan();
 }
 
 }  // namespace
@@ -197,7 +204,6 @@ RunOutcome run_apply(const ApprovedPlan& approved, std::span<const ApplyTarget> 
   RunLog log(context, RunReport::DryRun::no);
   for (const BucketPlan& bucket : approved.plan().buckets()) log.outcome.report.buckets[bucket.bucket] = bucket.figures;
   auto done = log.save();
-  if (done) done = context.history.use_plan(approved.plan().digest(), context.run_id);
   if (done) done = apply_all(approved, targets, journal, context, log.outcome);
   if (!done) log.fail(std::move(done.error()));
   return std::move(log).finish();

@@ -74,7 +74,8 @@ struct ScanRequest {
 RunOutcome run_scan(std::span<const ScanTarget> targets, const ScanRequest& request, RunContext& context);
 
 // approve -> sweep for each bucket of the plan. `targets` are those of the plan's buckets, in its order, each held by the caller and
-// recovered. The plan counts as used from here on, whatever comes: what is left needs a new plan.
+// recovered. The plan counts as used from its first intent on, or once all of it was looked at: what is left needs a new plan. One that a
+// guard, a busy database or a lock turned away before can be tried again.
 RunOutcome run_apply(const ApprovedPlan& approved, std::span<const ApplyTarget> targets, JournalLog& journal,
                      RunContext& context);
 

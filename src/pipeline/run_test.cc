@@ -82,14 +82,15 @@ TEST_F(RunTest, a_plan_works_once) {
   EXPECT_EQ(again.report.status, RunStatus::failed);
 }
 
-TEST_F(RunTest, a_plan_counts_as_used_even_if_the_sweep_failed) {
+TEST_F(RunTest, a_plan_that_was_turned_away_before_its_first_intent_can_be_tried_again) {
   world_.put_orphans(5);
   const ApprovedPlan plan = world_.approved_plan();
   world_.source().data().can_read_again = false;
   EXPECT_EQ(world_.apply(plan).report.status, RunStatus::failed);
-  world_.source().data().can_read_again = true;
-  EXPECT_EQ(world_.apply(plan).error.value().code, ErrorCode::failed_precondition);
   EXPECT_THAT(world_.store.removed(), IsEmpty());
+  world_.source().data().can_read_again = true;
+  EXPECT_EQ(world_.apply(plan).report.status, RunStatus::success);
+  EXPECT_EQ(world_.apply(plan).error.value().code, ErrorCode::failed_precondition);
 }
 
 TEST_F(RunTest, nothing_is_deleted_when_the_use_of_the_plan_cannot_be_written) {

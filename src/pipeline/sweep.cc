@@ -1,6 +1,7 @@
 #include "pipeline/sweep.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/crash_point.h"
@@ -57,6 +58,7 @@ class Sweep {
   bool ended() const { return report_.refusal || stop_.stop_requested(); }
 
   Result<void> run_batches(const Plan& plan) {
+    if (plan_.candidates == 0) return {};
     TRY_ASSIGN(const std::string identity, target_.store.identity());
     if (identity != plan_.bucket_identity) {
       report_.refusal = Refusal{Guard::identity_changed, plan_.bucket, 1, 0,
@@ -95,6 +97,7 @@ class Sweep {
       TRY(drop_referenced(batch, verdict->referenced));
       TRY(drop_changed(batch));
       if (batch.empty()) break;
+      if (!std::exchange(has_begun_, true)) TRY(options_.before_first_intent());
       TRY(journal_.intend(options_.run_id, plan_.bucket, plan_.bucket_identity, batch));
       crash_point("sweep.intended");
       TRY(send(batch, FreshGate(clock_, verdict->valid_until)));
@@ -231,6 +234,7 @@ class Sweep {
   SweepReport report_;
   std::vector<Deletion> outcomes_;
   std::vector<ObjectMeta> in_doubt_;
+  bool has_begun_ = false;
   BootTime last_sent_;
 };
 

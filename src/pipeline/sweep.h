@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -27,6 +28,8 @@ struct SweepTarget {
 
 struct SweepOptions {
   std::string run_id;
+  // Called once, before the first intent is written; an error ends the sweep with nothing sent.
+  std::function<Result<void>()> before_first_intent = [] { return Result<void>(); };
   RecheckOptions recheck;
 };
 
