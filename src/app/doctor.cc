@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "io/file.h"
 #include "pipeline/judge.h"
+#include "pipeline/recheck.h"
 #include "pipeline/scan.h"
 
 namespace heimdall {
@@ -125,12 +126,12 @@ class Doctor {
       warning(name, "standard input is not read by doctor; it serves `scan` and `plan` only", "name a file to check it");
       return false;
     }
-    auto cost = binding.source->lookup_cost();
-    if (!cost) {
-      failed(name, cost.error());
+    const auto form = recheck_form(binding);
+    if (!form) {
+      failed(name, form.error());
       return false;
     }
-    const bool lookup = *cost == LookupCost::indexed && is_invertible(binding.policy->mapping);
+    const bool lookup = *form == RecheckForm::lookup;
     ok(name, format("'{}' can be read from {}; each batch {}", binding.policy->name, identity->database,
                     lookup ? "asks an index again" : "is rechecked by reading all of it again (`as: key` or `as: uri` and an "
                                                      "index on the column would make that cheap)"));

@@ -129,6 +129,15 @@ class JsonOutput final : public Output {
       Json figures = figures_json(bucket.figures);
       figures["candidates"] = bucket.candidates;
       figures["candidate_bytes"] = bucket.candidate_bytes;
+      Json sources = Json::array();
+      for (std::size_t i = 0; i < bucket.sources.size(); ++i) {
+        const SourceFacts& facts = bucket.sources[i];
+        sources.push_back({{"name", facts.name},
+                           {"rows", facts.rows},
+                           {"database", facts.identity.database},
+                           {"recheck", recheck_cost_of(bucket, i)}});
+      }
+      figures["sources"] = std::move(sources);
       buckets[bucket.bucket] = std::move(figures);
     }
     line["buckets"] = std::move(buckets);

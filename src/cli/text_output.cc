@@ -75,8 +75,10 @@ class TextOutput final : public Output {
     for (const BucketPlan& bucket : plan.buckets()) {
       figures(bucket.bucket, bucket.figures);
       row("  to be deleted", bucket.candidates, human_bytes(bucket.candidate_bytes));
-      for (const SourceFacts& facts : bucket.sources) {
-        print("  {}\n", wrapped(format("read {} of '{}' from {}", count_of(facts.rows, "row"), facts.name, facts.identity.database), 4));
+      for (std::size_t i = 0; i < bucket.sources.size(); ++i) {
+        const SourceFacts& facts = bucket.sources[i];
+        print("  {}\n", wrapped(format("{} of '{}' from {}; {}", count_of(facts.rows, "row"), facts.name,
+                                       facts.identity.database, recheck_cost_of(bucket, i)), 4));
       }
     }
   }

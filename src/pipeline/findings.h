@@ -36,6 +36,13 @@ class ScratchFile {
   std::filesystem::path path_;
 };
 
+// How the references of one source are asked again before a delete.
+enum class RecheckForm : std::uint8_t {
+  lookup,      // an index is asked for each batch
+  whole,       // all of it is read again, for many batches at once
+  impossible,  // a pipe: nothing can be deleted by it
+};
+
 // What classify() decided about an unreferenced, unprotected object.
 enum class OrphanState : std::uint8_t {
   young,     // newer than the cutoff
@@ -74,6 +81,8 @@ struct Findings {
   BucketFigures figures;
   std::vector<RangeFailure> failures;  // ranges that were not listed: nothing in them is known
   std::vector<SourceFacts> sources;
+  std::vector<RecheckForm> recheck_forms;               // of each source
+  std::chrono::nanoseconds references_read_in{};        // how long reading all sources took
   std::vector<std::uint64_t> source_hits;  // distinct keys of each source that exist
   std::vector<UnreferencedClass> unreferenced_classes;
   std::vector<std::string> near_miss_examples;

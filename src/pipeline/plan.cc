@@ -37,6 +37,8 @@ std::string encode_bucket(const BucketPlan& bucket) {
   append_varint(out, bucket.candidate_bytes);
   append_varint(out, bucket.sources.size());
   for (const SourceFacts& facts : bucket.sources) encode(out, facts);
+  for (RecheckForm form : bucket.recheck_forms) append_varint(out, static_cast<std::uint64_t>(form));
+  append_varint(out, static_cast<std::uint64_t>(bucket.references_read_in.count()));
   return out;
 }
 
@@ -53,6 +55,8 @@ BucketPlan decode_bucket(RecordDecoder& in) {
   bucket.candidates = in.varint();
   bucket.candidate_bytes = in.varint();
   for (std::uint64_t n = in.varint(); n > 0 && in.ok(); --n) bucket.sources.push_back(decode_source_facts(in));
+  for (std::size_t i = 0; i < bucket.sources.size(); ++i) bucket.recheck_forms.push_back(static_cast<RecheckForm>(in.varint()));
+  bucket.references_read_in = std::chrono::nanoseconds(static_cast<std::int64_t>(in.varint()));
   return bucket;
 }
 
@@ -121,8 +125,18 @@ class PlanWriter {
   }
 
   Result<void> add_bucket(const Findings& findings, const BucketPolicy& policy, const Selection& selection) {
-    BucketPlan bucket{findings.bucket, findings.bucket_identity, policy.digest, findings.started, policy.min_age,
-                      policy.grace,    findings.figures,         findings.sources};
+    BucketPlan bucket;
+    bucket.bucket = findings.bucket;
+    bucket.bucket_identity = findings.bucket_identity;
+    bucket.policy_digest = policy.digest;
+    bucket.started = findings.started;
+    bucket.min_age = policy.min_age;
+    bucket.grace = policy.grace;
+    bucket.figures = findings.figures;
+    bucket.sources = findings.sources;
+    bucket.recheck_forms = findings.recheck_forms;
+    bucket.recheck_forms.resize(findings.sources.size(), RecheckForm::whole);
+    bucket.references_read_in = findings.references_read_in;
     TRY_ASSIGN(const AgeLimit limit, age_limit(findings, selection));
     AgeLimit counting = limit;
     TRY(for_each_selected(findings, selection, [&](Orphan orphan) -> Result<void> {
@@ -241,6 +255,22 @@ Result<void> Plan::for_each(const std::function<Result<void>(const BucketPlan&, 
     return Error{ErrorCode::corrupt, format("the plan '{}' was altered while it was read", path_.string())};
   }
   return {};
+}
+
+std::string recheck_cost_of(const BucketPlan& bucket, std::size_t source) {
+  constexpr auto kMuch = std::chrono::seconds(60);
+  switch (bucket.recheck_forms.at(source)) {
+    case RecheckForm::lookup: return "each batch asks its index again";
+    case RecheckForm::impossible: return "it cannot be read again, so this plan cannot be applied: write the list to a file";
+    case RecheckForm::whole: break;
+  }
+  std::string text = format("the sweep reads all of it again at least once (all references of the bucket took {})",
+                            human_duration(bucket.references_read_in));
+  if (bucket.references_read_in > kMuch) {
+    text += "; `as: key` or `as: uri`, companions made of {key} alone, and an index on the column would make that one "
+            "cheap query per batch";
+  }
+  return text;
 }
 
 std::string reason_of(const BucketPlan& bucket, const Candidate& candidate) {

@@ -36,6 +36,8 @@ struct BucketPlan {
   std::chrono::milliseconds grace{};
   BucketFigures figures;
   std::vector<SourceFacts> sources;
+  std::vector<RecheckForm> recheck_forms;          // parallel to sources
+  std::chrono::nanoseconds references_read_in{};   // what one recheck that reads them whole costs
   std::uint64_t candidates = 0;
   std::uint64_t candidate_bytes = 0;
 };
@@ -73,6 +75,9 @@ class Plan {
 
 // Why this object would be deleted, in one sentence.
 std::string reason_of(const BucketPlan& bucket, const Candidate& candidate);
+
+// What rechecking source number `source` will cost a sweep, and what to give instead if that is much; one sentence.
+std::string recheck_cost_of(const BucketPlan& bucket, std::size_t source);
 
 struct PlanOptions {
   std::string run_id;

@@ -67,6 +67,14 @@ bool any_control_came_back(const ReferenceSnapshot& snapshot, std::size_t source
 
 }  // namespace
 
+Result<RecheckForm> recheck_form(const SourceBinding& binding) {
+  if (!binding.source->can_read_again()) return RecheckForm::impossible;
+  auto cost = binding.source->lookup_cost();
+  if (!cost) return with_context(cost.error(), format("references '{}'", binding.policy->name));
+  const bool look_up = *cost == LookupCost::indexed && is_invertible(binding.policy->mapping);
+  return look_up ? RecheckForm::lookup : RecheckForm::whole;
+}
+
 Rechecker::Rechecker(std::span<const SourceBinding> sources, std::span<const SourceFacts> planned,
                      const BucketPolicy& policy, Clock& clock, RecheckOptions options, Progress& progress)
     : sources_(sources), planned_(planned), policy_(policy), clock_(clock), options_(std::move(options)),
@@ -89,7 +97,8 @@ Result<std::optional<Refusal>> Rechecker::begin(std::stop_token stop) {
   std::vector<std::size_t> all;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     ReferenceSource& source = *sources_[i].source;
-    if (!source.can_read_again()) {
+    TRY_ASSIGN(const RecheckForm form, recheck_form(sources_[i]));
+    if (form == RecheckForm::impossible) {
       return Error{ErrorCode::invalid_argument,
                    format("references '{}' cannot be read a second time; standard input serves `scan` and `plan` only",
                           sources_[i].policy->name),
@@ -100,9 +109,7 @@ Result<std::optional<Refusal>> Rechecker::begin(std::stop_token stop) {
       if (error.code == ErrorCode::failed_precondition) error.code = ErrorCode::unavailable;
       return error;
     }
-    TRY_ASSIGN(const LookupCost cost, source.lookup_cost());
-    const bool look_up = cost == LookupCost::indexed && is_invertible(sources_[i].policy->mapping);
-    (look_up ? by_lookup_ : by_wave_).push_back(i);
+    (form == RecheckForm::lookup ? by_lookup_ : by_wave_).push_back(i);
     all.push_back(i);
   }
   return take_wave(all, stop);

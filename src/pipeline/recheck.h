@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "model/guard.h"
 #include "model/policy.h"
+#include "pipeline/findings.h"
 #include "pipeline/reference_snapshot.h"
 #include "pipeline/snapshot.h"
 #include "ports/progress.h"
@@ -23,6 +24,9 @@ struct RecheckVerdict {
   BootTime valid_until;
   std::optional<Refusal> refusal;        // set: the recheck cannot be believed, stop
 };
+
+// How `binding` can be rechecked. Errors as of ReferenceSource::lookup_cost().
+Result<RecheckForm> recheck_form(const SourceBinding& binding);
 
 struct RecheckOptions {
   std::chrono::nanoseconds window = std::chrono::seconds(10);       // life of an indexed recheck

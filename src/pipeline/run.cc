@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "pipeline/judge.h"
+#include "pipeline/recheck.h"
 #include "pipeline/scan.h"
 #include "pipeline/sweep.h"
 
@@ -83,11 +84,18 @@ Result<Findings> scan_bucket(const ScanTarget& target, const ScanRequest& reques
     expected_rows = 0;
     for (const Baseline::Source& source : baseline->sources) *expected_rows += source.rows;
   }
+  std::vector<RecheckForm> recheck_forms;
+  for (const SourceBinding& binding : target.sources) {
+    TRY_ASSIGN(const RecheckForm form, recheck_form(binding));
+    recheck_forms.push_back(form);
+  }
+  const BootTime reading = context.clock.boot_now();
   context.progress.begin("references", target.policy.name, expected_rows);
   auto snapshot = take_snapshot(target.sources, target.policy.prefixes, target.scratch.string() + ".snapshot",
                                 random_u64(), context.progress, context.stop);
   context.progress.end();
   TRY(snapshot);
+  const auto references_read_in = context.clock.boot_now() - reading;
 
   TRY_ASSIGN(const auto last, context.history.last_figures(target.policy.name));
   context.progress.begin("listing", target.policy.name, last ? std::optional(last->total_objects) : std::nullopt);
@@ -99,6 +107,8 @@ Result<Findings> scan_bucket(const ScanTarget& target, const ScanRequest& reques
   context.progress.end();
   TRY(findings);
   findings->clock_skew = clock_skew;
+  findings->recheck_forms = std::move(recheck_forms);
+  findings->references_read_in = references_read_in;
   if (request.on_scanned && findings->complete()) TRY(request.on_scanned(target, *snapshot));
   return findings;
 }
