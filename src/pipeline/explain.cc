@@ -1,6 +1,7 @@
 #include "pipeline/explain.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -23,7 +24,7 @@ class EvidenceSink final : public RowSink {
 
   std::vector<std::string> hits;              // values, at most 3, with how they name it
   std::uint64_t hit_count = 0;
-  std::vector<std::string> near_primaries;    // keys that differ only in their near form, at most kMaxNear
+  std::set<std::string> near_primaries;       // keys that differ only in their near form, at most kMaxNear
   std::uint64_t row_count = 0;
 
  private:
@@ -45,7 +46,7 @@ class EvidenceSink final : public RowSink {
       if (hits.size() < 3) hits.push_back(format("'{}' ({})", printable(row.value), how));
     } else if (own && !folder && near_primaries.size() < kMaxNear) {
       near_form(mapped_.primary, near_);
-      if (near_ == near_key_) near_primaries.push_back(mapped_.primary);
+      if (near_ == near_key_) near_primaries.insert(mapped_.primary);
     }
   }
 
@@ -94,6 +95,10 @@ class Explainer {
       EvidenceSink evidence(*binding.policy, result_.key);
       auto summary = binding.source->read(evidence, stop);
       if (!summary) return with_context(summary.error(), format("references '{}'", binding.policy->name));
+      if (summary->rows != evidence.row_count) {
+        return Error{ErrorCode::corrupt, format("references '{}': the source says {} and handed over {}", binding.policy->name,
+                                                count_of(summary->rows, "row"), with_thousands(evidence.row_count))};
+      }
       if (summary->as_of) young_after_ = std::min(young_after_, *summary->as_of);
       if (evidence.hit_count > 0) {
         referenced_ = true;
@@ -155,8 +160,15 @@ class Explainer {
       decide("young");
       return {};
     }
-    TRY_ASSIGN(LedgerReader ledger, LedgerReader::open(ledger_));
-    TRY_ASSIGN(const auto first_seen, ledger.first_seen(object));
+    auto ledger = LedgerReader::open(ledger_);
+    if (!ledger && ledger.error().code != ErrorCode::corrupt) return ledger.error();
+    std::optional<Timestamp> first_seen;
+    if (ledger) {
+      TRY_ASSIGN(first_seen, ledger->first_seen(object));
+    } else {
+      say(format("The ledger of orphans cannot be used: {}. The next scan sets it aside and starts grace again.",
+                 ledger.error().message));
+    }
     if (!first_seen) {
       say("No complete scan has found it to be an orphan yet.");
       decide(policy_.grace > std::chrono::milliseconds(0) ? "in_grace" : "due");

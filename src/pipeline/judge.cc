@@ -120,9 +120,11 @@ class Judge {
              format("references '{}' cannot be all there are: {}; take it out of the query", facts.name, *facts.partial));
     }
     if (auto refusal = stale_list(in_.findings.bucket, policy, facts, in_.now)) refusals_.push_back(std::move(*refusal));
-    if (facts.named() == 0 && !policy.may_be_empty) {
+    // Rows that all name other buckets, or keys outside the prefixes, are an empty answer, too (invariant 2).
+    if (facts.distinct_keys == 0 && !policy.may_be_empty) {
       refuse(Guard::no_references, 0, 1,
-             format("references '{}' yield nothing at all; check the query, or set may_be_empty: true on it", facts.name));
+             format("references '{}' yield no key of this bucket ({}); check the query and the mapping, or set may_be_empty: "
+                    "true on it", facts.name, count_of(facts.rows, "row")));
     }
     if (const Baseline::Source* known = in_baseline(facts.name)) {
       if (auto refusal = references_fell(in_.findings.bucket, limits_, facts.name, known->rows, facts.named(), "the last good run")) {
@@ -236,10 +238,12 @@ std::vector<Refusal> judge_source_again(const std::string& bucket, const SourceP
                                "plan", planned.name, now_seen.identity.database, planned.identity.database)});
   }
   if (auto refusal = stale_list(bucket, source, now_seen, now)) refusals.push_back(std::move(*refusal));
-  if (now_seen.named() == 0 && !source.may_be_empty) {
+  // A plan that was accepted without a key of this bucket may be carried out without one.
+  const bool lost_all = now_seen.named() == 0 || (now_seen.distinct_keys == 0 && planned.distinct_keys > 0);
+  if (lost_all && !source.may_be_empty) {
     refusals.push_back({Guard::no_references, bucket, 0, 1,
-                        format("references '{}' now yield nothing at all, the plan saw {}; check the database", planned.name,
-                               with_thousands(planned.named()))});
+                        format("references '{}' now yield no key of this bucket, the plan saw {}; check the database", planned.name,
+                               with_thousands(planned.distinct_keys))});
   }
   if (auto refusal = references_fell(bucket, limits, planned.name, planned.named(), now_seen.named(), "the plan")) {
     refusals.push_back(std::move(*refusal));

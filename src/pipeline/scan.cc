@@ -89,7 +89,10 @@ class RangeScan {
       figures_.protected_bytes += object.size_bytes;
       referenced = true;
     }
-    classes_.add(object.key, referenced ? ClassTally::Kept::yes : ClassTally::Kept::no);
+    // A marker stands for its folder: it must not vouch for the objects without an extension beside it.
+    if (!is_folder_marker(object.key, object.size_bytes)) {
+      classes_.add(object.key, referenced ? ClassTally::Kept::yes : ClassTally::Kept::no);
+    }
     if (referenced) return {};
     if (!spool_) {
       TRY_ASSIGN(RecordWriter spool, RecordWriter::create(spool_path_, kOrphansKind, 1));

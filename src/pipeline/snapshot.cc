@@ -82,7 +82,7 @@ class KeySample {
     if (seen_++ % stride_ != 0) return;
     keys_.emplace_back(key);
     if (keys_.size() < 2 * kSize) return;
-    for (std::size_t i = 0; i < kSize; ++i) keys_[i] = std::move(keys_[2 * i]);
+    for (std::size_t i = 1; i < kSize; ++i) keys_[i] = std::move(keys_[2 * i]);  // moving the first onto itself would empty it
     keys_.resize(kSize);
     stride_ *= 2;
   }
@@ -194,7 +194,7 @@ class SourceReader final : public RowSink {
     if (place != controls_at_) return;
     if (controls_seen_++ % control_stride_ != 0) return;
     if (facts.controls.size() == kMaxControls) {
-      for (std::size_t i = 0; i < kMaxControls / 2; ++i) facts.controls[i] = std::move(facts.controls[2 * i]);
+      for (std::size_t i = 1; i < kMaxControls / 2; ++i) facts.controls[i] = std::move(facts.controls[2 * i]);
       facts.controls.resize(kMaxControls / 2);
       control_stride_ *= 2;
     }
