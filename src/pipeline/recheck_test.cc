@@ -207,11 +207,11 @@ TEST_F(RecheckTest, is_not_blind_where_most_rows_lie_outside_the_prefixes) {
 TEST_F(RecheckTest, is_not_blind_where_all_rows_lie_outside_the_prefixes) {
   world_.recheck_by_wave();
   world_.policy.prefixes = {"nothing-here/"};
+  world_.policy.sources[0].may_be_empty = true;
   plan();
   Rechecker rechecker = this->rechecker();
   EXPECT_FALSE(rechecker.begin({}).value().has_value());
   world_.source().data().rows.clear();
-  world_.policy.sources[0].may_be_empty = true;
   Rechecker blind = this->rechecker();
   EXPECT_EQ(blind.begin({}).value().value().guard, Guard::recheck_blind);
 }
