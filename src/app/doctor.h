@@ -4,7 +4,7 @@
 #include <stop_token>
 #include <string>
 
-#include "app/config.h"
+#include "app/config/config.h"
 #include "base/clock.h"
 #include "ports/progress.h"
 

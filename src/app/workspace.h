@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "app/config.h"
+#include "app/config/config.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "pipeline/recover.h"

@@ -3,7 +3,7 @@
 #include <memory>
 #include <stop_token>
 
-#include "app/config.h"
+#include "app/config/config.h"
 #include "app/workspace.h"
 #include "base/clock.h"
 #include "cli/exit_code.h"

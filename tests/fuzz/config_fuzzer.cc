@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "app/config.h"
+#include "app/config/config.h"
 
 // Any bytes are a configuration, or are refused at a place in the file.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "app/yaml.h"
+#include "app/config/yaml.h"
 #include "base/error.h"
 
 namespace heimdall {

@@ -1,4 +1,4 @@
-#include "app/config_digest.h"
+#include "app/config/digest.h"
 
 #include <string_view>
 

@@ -1,4 +1,4 @@
-#include "app/yaml.h"
+#include "app/config/yaml.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>

@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "app/config.h"
-#include "app/config_section.h"
-#include "app/yaml.h"
+#include "app/config/config.h"
+#include "app/config/section.h"
+#include "app/config/yaml.h"
 
 namespace heimdall {
 

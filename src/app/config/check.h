@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "app/config_draft.h"
+#include "app/config/draft.h"
 
 namespace heimdall {
 

@@ -1,4 +1,4 @@
-#include "app/config_section.h"
+#include "app/config/section.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "app/config_draft.h"
+#include "app/config/draft.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "model/object.h"

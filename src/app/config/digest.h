@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "app/config.h"
+#include "app/config/config.h"
 
 namespace heimdall {
 

@@ -1,4 +1,4 @@
-#include "app/yaml.h"
+#include "app/config/yaml.h"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>

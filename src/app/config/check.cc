@@ -1,4 +1,4 @@
-#include "app/config_check.h"
+#include "app/config/check.h"
 
 #include <algorithm>
 #include <map>

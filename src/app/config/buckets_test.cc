@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "app/config_test_text.h"
+#include "app/config/test_text.h"
 
 namespace heimdall {
 namespace {

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "app/config_draft.h"
+#include "app/config/draft.h"
 #include "base/format.h"
 #include "base/text.h"
 

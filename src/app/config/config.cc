@@ -1,12 +1,12 @@
-#include "app/config.h"
+#include "app/config/config.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <system_error>
 
-#include "app/config_check.h"
-#include "app/config_digest.h"
-#include "app/config_draft.h"
+#include "app/config/check.h"
+#include "app/config/digest.h"
+#include "app/config/draft.h"
 #include "base/format.h"
 #include "io/file.h"
 
