@@ -102,12 +102,13 @@ class TextOutput final : public Output {
     constexpr std::array kNames = {"ok", "WARN", "FAIL"};
     constexpr std::array kColors = {Color::green, Color::yellow, Color::red};
     const auto status = static_cast<std::size_t>(check.status);
-    print("{} {}: {}\n", paint(kColors.at(status), format("{:<4}", kNames.at(status))), check.name, wrapped(check.message, 7));
+    print("{} {}\n", paint(kColors.at(status), format("{:<4}", kNames.at(status))), wrapped(check.name + ": " + check.message, 5));
     if (!check.fix.empty()) print("     fix: {}\n", wrapped(check.fix, 10));
   }
 
   void runs(std::span<const RunReport> reports) override {
-    print("{:<23} {:<7} {:<11} {:<16} {:>8} {:>10}\n", "run", "command", "status", "started (UTC)", "deleted", "freed");
+    // The id begins with the time, in UTC.
+    print("{:<23}  {:<7}  {:<11}  {:>15}  {:>14}\n", "run", "command", "status", "deleted", "freed");
     for (const RunReport& report : reports) {
       std::uint64_t deleted = 0;
       std::uint64_t bytes = 0;
@@ -115,8 +116,8 @@ class TextOutput final : public Output {
         deleted += figures.orphans_deleted;
         bytes += figures.bytes_deleted;
       }
-      print("{:<23} {:<7} {:<11} {:<16} {:>8} {:>10}\n", report.run_id, report.command, to_string(report.status),
-            rfc3339(report.started_at).substr(0, 16), with_thousands(deleted), human_bytes(bytes));
+      print("{:<23}  {:<7}  {:<11}  {:>15}  {:>14}\n", report.run_id, report.command, to_string(report.status),
+            with_thousands(deleted), human_bytes(bytes));
     }
   }
 

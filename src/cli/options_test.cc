@@ -1,0 +1,82 @@
+#include "cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+
+namespace heimdall {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+tl::expected<Options, Usage> parse(std::initializer_list<const char*> words) {
+  std::vector<const char*> argv = {"heimdall-storage"};
+  argv.insert(argv.end(), words.begin(), words.end());
+  return parse_command_line(static_cast<int>(argv.size()), argv.data());
+}
+
+TEST(Options, global_flags_stand_before_or_after_the_command) {
+  const auto before = parse({"--config", "c.yaml", "--json", "--bucket", "a", "--bucket", "b", "scan"});
+  const auto after = parse({"scan", "--config", "c.yaml", "--json", "--bucket", "a", "--bucket", "b"});
+  for (const auto& options : {before, after}) {
+    ASSERT_TRUE(options.has_value());
+    EXPECT_EQ(options->config, "c.yaml");
+    EXPECT_EQ(options->format, Format::json);
+    EXPECT_THAT(options->buckets, ElementsAre("a", "b"));
+  }
+}
+
+TEST(Options, a_repeatable_flag_leaves_the_file_alone) {
+  const auto options = parse({"apply", "--bucket", "a", "p.plan"});
+  ASSERT_TRUE(options.has_value());
+  EXPECT_THAT(options->buckets, ElementsAre("a"));
+  EXPECT_EQ(options->file, "p.plan");
+}
+
+TEST(Options, guards_are_accepted_by_name) {
+  const auto options = parse({"plan", "-o", "p", "--accept", "orphan_ratio", "--accept", "match_rate"});
+  ASSERT_TRUE(options.has_value());
+  EXPECT_THAT(options->accepted, ElementsAre(Guard::orphan_ratio, Guard::match_rate));
+}
+
+TEST(Options, an_unknown_guard_names_the_nearest) {
+  const auto options = parse({"scan", "--accept", "orphan_ration"});
+  ASSERT_FALSE(options.has_value());
+  EXPECT_EQ(options.error().exit_code, 64);
+  EXPECT_THAT(options.error().text, HasSubstr("did you mean 'orphan_ratio'?"));
+}
+
+TEST(Options, no_command_and_unknown_words_are_usage_errors) {
+  EXPECT_EQ(parse({}).error().exit_code, 64);
+  EXPECT_EQ(parse({"scan", "--nope"}).error().exit_code, 64);
+  EXPECT_EQ(parse({"plan"}).error().exit_code, 64) << "plan needs -o";
+  EXPECT_EQ(parse({"show"}).error().exit_code, 64);
+  EXPECT_EQ(parse({"plan", "-o", "p", "--limit", "many"}).error().exit_code, 64);
+  EXPECT_THAT(parse({"aply"}).error().text, HasSubstr("Did you mean 'apply'?"));
+}
+
+TEST(Options, help_and_version_are_no_errors) {
+  EXPECT_EQ(parse({"--help"}).error().exit_code, 0);
+  EXPECT_EQ(parse({"apply", "--help"}).error().exit_code, 0);
+  EXPECT_THAT(parse({"--version"}).error().text, HasSubstr("heimdall-storage 0."));
+}
+
+// A plan is approved as it is: what would change it belongs to `plan`.
+TEST(Options, a_plan_cannot_be_changed_while_it_is_applied) {
+  EXPECT_EQ(parse({"apply", "p", "--accept", "orphan_ratio"}).error().exit_code, 64);
+  EXPECT_EQ(parse({"apply", "p", "--limit", "3"}).error().exit_code, 64);
+  EXPECT_EQ(parse({"apply", "p", "--ignore-grace"}).error().exit_code, 64);
+  EXPECT_TRUE(parse({"apply", "--accept", "orphan_ratio", "--limit", "3", "--ignore-grace", "--yes"}).has_value());
+}
+
+TEST(Options, one_run_is_shown_by_its_id) {
+  const auto options = parse({"runs", "show", "20261123T001416Z-7f3a9c", "--json"});
+  ASSERT_TRUE(options.has_value());
+  EXPECT_EQ(options->command, Command::runs);
+  EXPECT_THAT(options->arguments, ElementsAre("20261123T001416Z-7f3a9c"));
+}
+
+}  // namespace
+}  // namespace heimdall

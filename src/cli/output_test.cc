@@ -1,0 +1,110 @@
+#include "cli/output.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/exit_code.h"
+
+namespace heimdall {
+namespace {
+
+using ::testing::HasSubstr;
+
+template <class Use>
+std::string printed(const std::unique_ptr<Output>& output, Use use) {
+  ::testing::internal::CaptureStdout();
+  use(*output);
+  return ::testing::internal::GetCapturedStdout();
+}
+
+RunReport large_report() {
+  RunReport report;
+  report.run_id = "20261123T001416Z-7f3a9c";
+  report.command = "apply";
+  report.status = RunStatus::partial;
+  BucketFigures& figures = report.buckets["heimdall-raw-iq"];
+  for (auto* n : {&figures.total_objects, &figures.total_bytes, &figures.references, &figures.orphans_found,
+                  &figures.orphan_bytes, &figures.orphans_deleted, &figures.bytes_deleted, &figures.skipped_changed}) {
+    *n = 987'654'321'012;
+  }
+  return report;
+}
+
+TEST(Output, health_has_the_thresholds_of_the_contract) {
+  EXPECT_EQ(health_of(0, 0), Health::healthy);
+  EXPECT_EQ(health_of(99, 1000), Health::healthy);
+  EXPECT_EQ(health_of(100, 1000), Health::warning);
+  EXPECT_EQ(health_of(250, 1000), Health::warning);
+  EXPECT_EQ(health_of(251, 1000), Health::critical);
+}
+
+TEST(Output, tables_fit_80_columns) {
+  const std::string text = printed(make_text_output(), [](Output& output) {
+    output.summary(large_report());
+    const std::vector<RunReport> reports = {large_report()};
+    output.runs(reports);
+    output.refusal({Guard::orphan_ratio, "heimdall-raw-iq", 0.62, 0.5, "620,000 of 1,000,000 objects are due (62.0 %, the most is 50.0 %); if that is right, accept it"});
+    output.check({"mapping.heimdall-raw-iq", Check::Status::failed, std::string(30, 'a') + " " + std::string(40, 'b'), "mend it"});
+  });
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+}
+
+TEST(Output, the_summary_has_the_fields_of_the_contract) {
+  const auto line = nlohmann::json::parse(printed(make_json_output(), [](Output& output) { output.summary(large_report()); }));
+  EXPECT_EQ(line["type"], "summary");
+  EXPECT_EQ(line["status"], "partial");
+  for (const char* field : {"run_id", "command", "dry_run", "started_at", "completed_at", "execution_time_seconds", "buckets",
+                            "total_orphans_found", "total_deleted", "total_failed", "total_space_recovered_gb"}) {
+    EXPECT_TRUE(line.contains(field)) << field;
+  }
+  for (const char* field : {"total_objects", "total_bytes", "references", "referenced_objects", "protected_objects", "orphans_found",
+                            "orphan_bytes", "young_objects", "in_grace_objects", "due_objects", "due_bytes", "orphans_deleted",
+                            "bytes_deleted", "deletion_failures", "skipped_referenced", "skipped_changed", "dangling_references",
+                            "space_recovered_gb"}) {
+    EXPECT_TRUE(line["buckets"]["heimdall-raw-iq"].contains(field)) << field;
+  }
+  EXPECT_DOUBLE_EQ(line["total_space_recovered_gb"], 987'654'321'012.0 / 1024 / 1024 / 1024);
+}
+
+TEST(Output, an_interrupted_run_is_partial_in_its_summary) {
+  RunReport report = large_report();
+  report.status = RunStatus::interrupted;
+  EXPECT_THAT(printed(make_json_output(), [&](Output& output) { output.summary(report); }), HasSubstr(R"("status":"partial")"));
+}
+
+RC_GTEST_PROP(Output, any_key_makes_one_line_of_json, (const std::string& key)) {
+  Deletion deletion;
+  deletion.bucket = "b";
+  deletion.object.key = ObjectKey(key);
+  deletion.error = key;
+  const std::string text = printed(make_json_output(), [&](Output& output) { output.deletion(deletion); });
+  RC_ASSERT(text.find('\n') == text.size() - 1);
+  const auto line = nlohmann::json::parse(text);
+  RC_ASSERT(line.contains("key") != line.contains("key_base64"));
+  if (line.contains("key")) RC_ASSERT(line["key"] == key);
+}
+
+RC_GTEST_PROP(Output, no_key_drives_the_terminal, (const std::string& key)) {
+  Deletion deletion;
+  deletion.object.key = ObjectKey(key);
+  const std::string text = printed(make_text_output(), [&](Output& output) { output.deletion(deletion); });
+  RC_ASSERT(text.find('\033') == std::string::npos);
+  RC_ASSERT(text.find('\n') == text.size() - 1);
+}
+
+TEST(Output, exit_codes_tell_what_to_do_next) {
+  EXPECT_EQ(exit_code_of(ErrorCode::unavailable), ExitCode::unreachable);
+  EXPECT_EQ(exit_code_of(ErrorCode::not_found), ExitCode::unreachable);
+  EXPECT_EQ(exit_code_of(ErrorCode::permission_denied), ExitCode::permission);
+  EXPECT_EQ(exit_code_of(ErrorCode::locked), ExitCode::locked);
+  EXPECT_EQ(exit_code_of(ErrorCode::cancelled), ExitCode::interrupted);
+  EXPECT_EQ(exit_code_of(ErrorCode::invalid_argument), ExitCode::failure) << "a rejected query";
+}
+
+}  // namespace
+}  // namespace heimdall
