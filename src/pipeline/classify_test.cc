@@ -5,6 +5,7 @@
 
 #include "pipeline/ledger.h"
 #include "pipeline/test_support.h"
+#include "testing/faulty_store.h"
 
 namespace heimdall {
 namespace {
@@ -258,9 +259,16 @@ TEST_F(Classify, a_row_of_another_source_that_dangles_makes_a_near_miss_too) {
 TEST_F(Classify, what_an_unlisted_range_may_hold_is_no_reason_to_delete_a_near_miss) {
   bucket.policy.grace = 0ms;
   bucket.add_source({"S/1"}, KeyForm::key);
-  bucket.put_old("s/1");
-  const Findings findings = scan();
-  EXPECT_THAT(due_keys(findings), IsEmpty());
+  bucket.policy.protect = {Glob("T/*")};
+  for (const char* key : {"S/1", "T/0", "T/1", "T/2", "T/3", "T/4", "T/5", "T/6", "s/1"}) bucket.put_old(key);
+  EXPECT_THAT(due_keys(scan()), ElementsAre("s/1"));
+  // Without the range of "S/1", that reference may dangle.
+  testing::FaultyStore store(bucket.store, {testing::StoreFault::error, 1, testing::StoreCall::next_page});
+  const auto findings = bucket.scan_through(store);
+  ASSERT_TRUE(findings) << findings.error().message;
+  EXPECT_FALSE(findings->complete());
+  EXPECT_THAT(due_keys(*findings), IsEmpty());
+  EXPECT_EQ(findings->figures.near_misses, 1U);
 }
 
 TEST(OrphanRecord, survives_its_encoding_and_nothing_else_does) {

@@ -147,6 +147,16 @@ TEST_F(Explain, a_damaged_ledger_means_that_grace_starts_again) {
   EXPECT_THAT(bucket.dir.files(), ::testing::ElementsAre("ledger"));
 }
 
+TEST_F(Explain, believes_no_rows_that_do_not_add_up) {
+  bucket.add_source({});
+  bucket.put_old("b");
+  testing::ForgetfulSource source;
+  const SourceBinding binding{&source, &bucket.policy.sources[0]};
+  const auto explanation = heimdall::explain(bucket.store, {&binding, 1}, bucket.policy, bucket.ledger(), "b", {});
+  ASSERT_FALSE(explanation);
+  EXPECT_EQ(explanation.error().code, ErrorCode::corrupt);
+}
+
 // Invariant 2: an error is never read as absence.
 TEST_F(Explain, passes_on_every_error) {
   bucket.add_source({"S/near"});

@@ -200,27 +200,10 @@ TEST(Snapshot, does_not_mind_repeated_and_reordered_rows) {
   }
 }
 
-// Says that it handed over more rows than it did: an end that was lost on the way.
-class Forgetful final : public ReferenceSource {
- public:
-  Result<SourceIdentity> identity() override { return SourceIdentity{}; }
-  Result<ReadSummary> read(RowSink& sink, std::stop_token) override {
-    const ReferenceRow row{"a", std::nullopt};
-    TRY(sink.add({&row, 1}));
-    return ReadSummary{2, {}, {}, std::nullopt, std::nullopt};
-  }
-  bool can_read_again() const override { return true; }
-  Result<LookupCost> lookup_cost() override { return LookupCost::indexed; }
-  Result<ReadSummary> lookup(std::span<const std::string>, RowSink& sink, std::stop_token stop) override {
-    return read(sink, stop);
-  }
-  Result<void> wait_for_writers(const WriterMark&, std::chrono::milliseconds, std::stop_token) override { return {}; }
-};
-
 TEST(Snapshot, refuses_rows_that_do_not_add_up) {
   TestBucket bucket;
   bucket.add_source({});
-  Forgetful source;
+  testing::ForgetfulSource source;
   const SourceBinding binding{&source, &bucket.policy.sources[0]};
   const auto snapshot =
       take_snapshot({&binding, 1}, bucket.policy.prefixes, bucket.dir.path() / "s", 1, bucket.progress, {});
@@ -334,7 +317,7 @@ TEST(ReferenceSnapshot, metadata_survives_its_encoding) {
 RC_GTEST_PROP(ReferenceSnapshot, answers_as_a_set_does, ()) {
   TestBucket bucket;
   const auto number = rc::gen::inRange(0, 3000);
-  std::vector<std::set<std::string>> named(*rc::gen::inRange(1, 4));
+  std::vector<std::set<std::string>> named(*rc::gen::inRange<std::size_t>(1, 4));
   for (auto& keys : named) {
     const auto numbers = *rc::gen::container<std::vector<int>>(static_cast<std::size_t>(*rc::gen::inRange(0, 800)), number);
     for (int n : numbers) keys.insert("k/" + std::to_string(n));
@@ -379,6 +362,7 @@ TEST(ReferenceSnapshot, the_sample_of_keys_is_sorted_and_bounded) {
   ASSERT_TRUE(snapshot);
   const auto& sample = snapshot->key_sample();
   EXPECT_TRUE(std::is_sorted(sample.begin(), sample.end()));
+  EXPECT_THAT(sample, ::testing::Each(::testing::StartsWith("k/"))) << "a cut at no key at all would end a range nowhere";
   EXPECT_GE(sample.size(), 256U);
   EXPECT_LT(sample.size(), 1025U);
 }

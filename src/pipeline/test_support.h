@@ -137,6 +137,23 @@ class TestBucket {
   }
 };
 
+// Says that it handed over more rows than it did: an end that was lost on the way.
+class ForgetfulSource final : public ReferenceSource {
+ public:
+  Result<SourceIdentity> identity() override { return SourceIdentity{}; }
+  Result<ReadSummary> read(RowSink& sink, std::stop_token) override {
+    const ReferenceRow row{"a", std::nullopt};
+    TRY(sink.add({&row, 1}));
+    return ReadSummary{2, {}, {}, std::nullopt, std::nullopt};
+  }
+  bool can_read_again() const override { return true; }
+  Result<LookupCost> lookup_cost() override { return LookupCost::indexed; }
+  Result<ReadSummary> lookup(std::span<const std::string>, RowSink& sink, std::stop_token stop) override {
+    return read(sink, stop);
+  }
+  Result<void> wait_for_writers(const WriterMark&, std::chrono::milliseconds, std::stop_token) override { return {}; }
+};
+
 // The orphans of a scan by key.
 inline std::map<std::string, Orphan> orphans_of(const Findings& findings) {
   std::map<std::string, Orphan> result;
