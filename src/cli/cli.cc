@@ -59,7 +59,7 @@ int run_cli(int argc, const char* const* argv) {
     return static_cast<int>(run_command(context));
   } catch (const std::exception& error) {
     // Only bugs and a lack of memory come here. The journal holds what was sent.
-    output->error({ErrorCode::internal, error.what(), "run `recover`; if it is not a lack of memory, please report this"});
+    output->error({ErrorCode::internal, error.what(), "if it is not a lack of memory, please report this; what an apply had sent is in the journal"});
     return static_cast<int>(ExitCode::failure);
   }
 }

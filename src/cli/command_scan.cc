@@ -66,7 +66,7 @@ void say_what_is_next(CommandContext& context, const RunOutcome& outcome) {
   } else if (in_grace > 0 && grace_ends) {
     context.output.note(format("Nothing is due: {} in grace until {}; `plan --ignore-grace` takes them now.",
                                with_thousands(in_grace), rfc3339(*grace_ends)));
-  } else if (outcome.refusals.empty() && due == 0) {
+  } else if (due == 0) {
     context.output.note("Nothing is due.");
   }
 }
@@ -110,7 +110,7 @@ ExitCode command_scan(CommandContext& context) {
     return finish_run(context, outcome);
   }
   exit = finish_run(context, outcome);
-  if (!outcome.error) say_what_is_next(context, outcome);
+  if (!outcome.error && outcome.refusals.empty()) say_what_is_next(context, outcome);
   const bool not_empty = outcome.plan && outcome.plan->candidates() > 0;
   if (exit == ExitCode::ok && options.detailed_exitcode == Switch::on && not_empty) return ExitCode::plan_not_empty;
   return exit;

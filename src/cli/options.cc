@@ -126,9 +126,11 @@ class Parser {
     for (const auto& [sub, command] : commands_) known.push_back(sub->get_name());
     for (int i = 1; i < argc; ++i) {
       const std::string word = argv[i];
-      if (word.starts_with("-") || std::find(known.begin(), known.end(), word) != known.end()) continue;
+      if (word == "--config" || word == "--state" || word == "--bucket") ++i;  // their value is no command
+      if (word.starts_with("-")) continue;
+      if (std::find(known.begin(), known.end(), word) != known.end()) break;
       const auto near = nearest(word, known);
-      if (near) return format("Did you mean '{}'?\n", *near);
+      return format("There is no command '{}'.{}\n", printable(word), near ? format(" Did you mean '{}'?", *near) : "");
     }
     return "";
   }

@@ -22,7 +22,7 @@ enum class Health { healthy, warning, critical };
 Health health_of(std::uint64_t orphan_bytes, std::uint64_t total_bytes);
 std::string_view to_string(Health health);
 
-// The results of a command, on standard output: as text for people or as JSON Lines (DESIGN.md section 6). Not thread-safe.
+// The results of a command, on standard output: as text for people or as JSON Lines (docs/json.md). Not thread-safe.
 class Output {
  public:
   virtual ~Output() = default;

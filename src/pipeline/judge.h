@@ -37,7 +37,7 @@ struct JudgeInput {
   std::chrono::nanoseconds clock_skew{};  // the worst of: store against us, wall clock against boot clock since the last run
 };
 
-// Every guard of DESIGN's table against the findings: the refusals, in the order of Guard. Pure.
+// Every guard of the table in docs/design.md against the findings: the refusals, in the order of Guard. Pure.
 std::vector<Refusal> judge(const JudgeInput& input);
 
 // What judge() compares the next run with.

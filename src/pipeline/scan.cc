@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <thread>
 
 #include "base/format.h"
-#include "base/guarded.h"
 #include "base/text.h"
 #include "pipeline/class_tally.h"
 #include "pipeline/classify.h"
