@@ -68,7 +68,8 @@ class TextOutput final : public Output {
   }
 
   void plan(const Plan& plan) override {
-    print("Plan {} of {}, expires {}\n", plan.run_id(), rfc3339(plan.created()), rfc3339(plan.expires()));
+    print("Plan {}, made {}\n", plan.run_id(), rfc3339(plan.created()));
+    print("expires {}\n", rfc3339(plan.expires()));
     print("sha256 {}\n", plan.digest());
     if (plan.grace() == Selection::Grace::ignore) print("It takes objects that are still in grace, too.\n");
     for (Guard guard : plan.accepted()) print("The guard '{}' was accepted for it.\n", name_of(guard));
