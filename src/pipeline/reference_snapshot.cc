@@ -76,13 +76,26 @@ Result<ReferenceSnapshot> ReferenceSnapshot::open(const std::filesystem::path& p
   return snapshot;
 }
 
+namespace {
+
+// Where the fingerprint should be if it is there: fingerprints are spread evenly, so it lies a few entries away at most.
+std::size_t guess(const ReferenceSnapshot::Section& section, std::uint64_t fingerprint) {
+  const std::size_t top = fingerprint >> section.shift;
+  const std::uint64_t below_top = fingerprint << (64 - section.shift) >> 32;  // as a fraction of 2^32
+  return section.starts[top] + ((section.starts[top + 1] - section.starts[top]) * below_top >> 32);
+}
+
+std::optional<std::size_t> find_near(std::span<const std::uint64_t> entries, std::size_t at, std::uint64_t fingerprint) {
+  while (at > 0 && entries[at - 1] >= fingerprint) --at;
+  while (at < entries.size() && entries[at] < fingerprint) ++at;
+  if (at == entries.size() || entries[at] != fingerprint) return std::nullopt;
+  return at;
+}
+
+}  // namespace
+
 std::optional<std::size_t> ReferenceSnapshot::Section::find(std::uint64_t fingerprint) const {
-  const std::size_t top = fingerprint >> shift;
-  const auto begin = entries.begin() + static_cast<std::ptrdiff_t>(starts[top]);
-  const auto end = entries.begin() + static_cast<std::ptrdiff_t>(starts[top + 1]);
-  const auto at = std::lower_bound(begin, end, fingerprint);
-  if (at == end || *at != fingerprint) return std::nullopt;
-  return static_cast<std::size_t>(at - entries.begin());
+  return find_near(entries, guess(*this, fingerprint), fingerprint);
 }
 
 namespace {
@@ -102,12 +115,11 @@ void ReferenceSnapshot::probe_section(Section& section, std::span<const std::uin
     __builtin_prefetch(&section.starts[fingerprints[i] >> section.shift]);
   }
   for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    const std::size_t top = fingerprints[i] >> section.shift;
-    guesses[i] = (section.starts[top] + section.starts[top + 1]) / 2;
+    guesses[i] = guess(section, fingerprints[i]);
     __builtin_prefetch(section.entries.data() + guesses[i]);
   }
   for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    if (const auto entry = section.find(fingerprints[i])) {
+    if (const auto entry = find_near(section.entries, guesses[i], fingerprints[i])) {
       hits[i] = 1;
       mark(section, *entry);
     }

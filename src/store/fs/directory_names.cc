@@ -71,8 +71,16 @@ bool DirectoryNames::before(const Entry& a, const Entry& b) const {
 }
 
 void DirectoryNames::sort() {
-  for (Entry& entry : entries_) {
-    entry.head = head_of({arena_.data() + entry.offset, entry.size}, entry.type == Type::directory);
+  // What all names begin with orders none of them.
+  std::string_view common = entries_.empty() ? std::string_view() : name(0);
+  for (std::size_t i = 1; i < entries_.size() && !common.empty(); ++i) {
+    const std::string_view other = name(i);
+    const std::size_t length = std::min(common.size(), other.size());
+    const auto [at, unused] = std::mismatch(common.begin(), common.begin() + static_cast<std::ptrdiff_t>(length), other.begin());
+    common = common.substr(0, static_cast<std::size_t>(at - common.begin()));
+  }
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    entries_[i].head = head_of(name(i).substr(common.size()), entries_[i].type == Type::directory);
   }
   std::sort(entries_.begin(), entries_.end(), [this](const Entry& a, const Entry& b) { return before(a, b); });
   // A directory that changes while it is read may tell a name twice.

@@ -33,7 +33,7 @@ class DirectoryNames {
   const char* c_name(std::size_t i) const { return arena_.data() + entries_[i].offset; }
 
  private:
-  // `head` is the first eight bytes as a big-endian number, so that most comparisons touch no name.
+  // `head` is the first eight bytes behind what all names share, as a big-endian number: most comparisons touch no name.
   struct Entry {
     std::uint64_t head;
     std::size_t offset;
