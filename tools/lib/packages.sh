@@ -1,0 +1,54 @@
+# Sourced by tools/quickstart and tools/test: Debian packages, and running a command with its output in a log.
+
+# What the product needs to build, and to run the example.
+build_packages=(
+  g++ cmake ninja-build pkg-config
+  libexpected-dev libfmt-dev libyaml-cpp-dev libsqlite3-dev libssl-dev libutf8proc-dev libxxhash-dev
+  libcli11-dev nlohmann-json3-dev
+  sqlite3
+)
+
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$1" >&2
+  exit 1
+}
+
+# Runs a command with its output in the file $log; if it fails, shows the end of it, says where it is, and exits.
+logged() {
+  if ! "$@" >>"$log" 2>&1 </dev/null; then
+    printf '\nfailed: %s\n' "$*" >&2
+    tail -n 20 "$log" | sed 's/^/  /' >&2
+    die "the whole log is in $log"
+  fi
+}
+
+# Prints which of the given packages are not installed.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || printf '%s\n' "$package"
+  done
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+# Installs what is missing of the given packages, and says so.
+install_packages() {
+  command -v dpkg-query >/dev/null || die "this is no Debian; install the equivalents of: $*"
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  [ ${#missing[@]} -gt 0 ] || return 0
+  printf 'Installing %s Debian packages: %s\n' "${#missing[@]}" "${missing[*]}" | fold -s -w 80
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || die "installing needs root or sudo; as root: apt-get install ${missing[*]}"
+    sudo -v || die "sudo was refused; as root: apt-get install ${missing[*]}"
+  fi
+  logged as_root apt-get update -q
+  logged as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
