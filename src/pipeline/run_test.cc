@@ -93,6 +93,16 @@ TEST_F(RunTest, a_plan_that_was_turned_away_before_its_first_intent_can_be_tried
   EXPECT_EQ(world_.apply(plan).error.value().code, ErrorCode::failed_precondition);
 }
 
+// A killed run leaves a plan that was used.
+TEST_F(RunTest, a_plan_is_used_before_anything_of_it_is_sent) {
+  world_.put_orphans(5);
+  const ApprovedPlan plan = world_.approved_plan();
+  world_.store.before_remove = [&](const ObjectMeta&) {
+    EXPECT_TRUE(world_.history.plan_user(plan.plan().digest()).value().has_value());
+  };
+  EXPECT_EQ(world_.apply(plan).report.status, RunStatus::success);
+}
+
 TEST_F(RunTest, nothing_is_deleted_when_the_use_of_the_plan_cannot_be_written) {
   world_.put_orphans(5);
   const ApprovedPlan plan = world_.approved_plan();

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "pipeline/test_world.h"
+#include "testing/faulty_store.h"
 
 namespace heimdall::testing {
 namespace {
@@ -192,6 +193,18 @@ TEST_F(SweepTest, keeps_what_is_rewritten_between_the_comparison_and_the_request
   world_.sweep_only(plan);
   EXPECT_EQ(world_.outcome("orphan/101"), Outcome::skipped_changed);
   EXPECT_TRUE(world_.store.contains("orphan/101"));
+}
+
+// Invariant 2: an error of the comparison is not "unchanged".
+TEST_F(SweepTest, keeps_what_cannot_be_compared) {
+  world_.put_orphans(4);
+  const ApprovedPlan plan = world_.approved_plan();
+  FaultyStore faulty(world_.store, {StoreFault::error, 1, StoreCall::inspect});
+  world_.store_port = &faulty;
+  const SweepReport report = world_.sweep_only(plan);
+  EXPECT_EQ(report.figures.deletion_failures, 3U);
+  EXPECT_EQ(world_.outcome("orphan/100"), Outcome::failed);
+  EXPECT_THAT(removed_keys(), ElementsAre("orphan/103"));
 }
 
 TEST_F(SweepTest, notes_what_was_gone_before_we_came) {
