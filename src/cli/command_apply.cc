@@ -37,7 +37,7 @@ class Apply {
 
  private:
   ExitCode apply_file(const std::string& path) {
-    auto plan = Plan::open(path);
+    auto plan = open_plan(path);
     if (!plan) return fail(context_, plan.error(), plan_exit_code(plan.error().code));
     if (options_.dry_run == Switch::on) {
       context_.output.plan(*plan);

@@ -6,7 +6,7 @@ namespace heimdall {
 
 ExitCode command_show(CommandContext& context) {
   // Showing always works, on an expired or used plan, too, and needs no configuration.
-  auto plan = Plan::open(*context.options.file);
+  auto plan = open_plan(*context.options.file);
   if (!plan) {
     const bool damaged = plan.error().code == ErrorCode::corrupt;
     return fail(context, plan.error(), damaged ? ExitCode::plan_stale : ExitCode::failure);

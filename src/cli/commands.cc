@@ -60,6 +60,15 @@ std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exi
   return std::move(*workspace);
 }
 
+Result<Plan> open_plan(const std::string& path) {
+  auto plan = Plan::open(path);
+  if (!plan && plan.error().hint.empty()) {
+    plan.error().hint = plan.error().code == ErrorCode::corrupt ? "make a new plan with `heimdall-storage plan -o FILE`"
+                                                                : "name a file that `heimdall-storage plan -o FILE` wrote";
+  }
+  return plan;
+}
+
 ExitCode finish_run(CommandContext& context, const RunOutcome& outcome) {
   for (const Refusal& refusal : outcome.overridden) context.output.overridden(refusal);
   for (const Refusal& refusal : outcome.refusals) context.output.refusal(refusal);

@@ -43,6 +43,9 @@ std::optional<Config> load(CommandContext& context, ExitCode& exit);
 // The same, opened: its warnings are shown.
 std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exit);
 
+// Opens the plan that the command line names. The error says where a plan comes from.
+Result<Plan> open_plan(const std::string& path);
+
 // Prints refusals, unlisted ranges and the last line of a run; its exit status.
 ExitCode finish_run(CommandContext& context, const RunOutcome& outcome);
 
