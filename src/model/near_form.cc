@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
 
@@ -58,9 +59,29 @@ bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
+// Whether `key` surely is its own near form, as most are: lower case, digits and single slashes.
+bool is_near_form(std::string_view key) {
+  static constexpr auto kMayChange = [] {
+    std::array<bool, 256> may{};
+    for (unsigned c = 0; c < 256; ++c) may[c] = c >= 0x80 || c <= ' ' || c == '%' || (c >= 'A' && c <= 'Z');
+    return may;
+  }();
+  bool may_change = false;
+  char last = '/';
+  for (const char c : key) {
+    may_change |= kMayChange[static_cast<unsigned char>(c)] || (c == '/' && last == '/');
+    last = c;
+  }
+  return !may_change;
+}
+
 }  // namespace
 
 void near_form(std::string_view key, std::string& out) {
+  if (is_near_form(key)) {
+    out.assign(key);
+    return;
+  }
   out.clear();
   append_decoded(key, out);
   trim(out);

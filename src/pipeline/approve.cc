@@ -19,10 +19,8 @@ Result<void> check_bucket(const BucketPlan& bucket, std::span<const BucketPolicy
   const auto policy = std::find_if(policies.begin(), policies.end(),
                                    [&](const BucketPolicy& p) { return p.name == bucket.bucket; });
   if (policy == policies.end()) {
-    return Error{ErrorCode::not_approved,
-                 format("the plan deletes in bucket '{}', which is not in the configuration (or not chosen by --bucket)",
-                        bucket.bucket),
-                 "add the bucket, or make a new plan without it"};
+    return stale(format("the plan deletes in bucket '{}', which is not in the configuration (or not chosen by --bucket)",
+                        bucket.bucket));
   }
   if (policy->mode != Mode::remove && bucket.candidates > 0) {
     return Error{ErrorCode::not_approved, format("bucket '{}' is in `mode: report`: nothing in it is deleted", bucket.bucket),

@@ -111,10 +111,10 @@ TEST_F(Approve, a_bucket_in_mode_report_that_loses_nothing_is_in_nobodys_way) {
 TEST_F(Approve, a_bucket_that_is_not_configured_loses_nothing) {
   const Plan made = plan();
   bucket.policy.name = "renamed";
-  expect_refused(made, limits(), ErrorCode::not_approved, "'raw'");
+  expect_refused(made, limits(), ErrorCode::failed_precondition, "'raw'");
   Limits none = limits();
   none.policies = {};
-  expect_refused(made, none, ErrorCode::not_approved, "'raw'");
+  expect_refused(made, none, ErrorCode::failed_precondition, "'raw'");
 }
 
 TEST_F(Approve, every_bucket_of_the_plan_must_be_allowed) {

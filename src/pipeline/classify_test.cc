@@ -256,6 +256,17 @@ TEST_F(Classify, a_row_of_another_source_that_dangles_makes_a_near_miss_too) {
   EXPECT_EQ(scan().figures.near_misses, 1U);
 }
 
+// The prefix itself may be what a row spells another way: whether its object exists is not known, so the orphan stays.
+TEST_F(Classify, a_row_that_only_the_prefix_tells_apart_makes_a_near_miss) {
+  bucket.policy.grace = 0ms;
+  bucket.policy.prefixes = {"data/"};
+  bucket.add_source({"data/fine", "Data/x", "Elsewhere/y"}, KeyForm::key);
+  for (const char* key : {"data/fine", "data/x", "data/y"}) bucket.put_old(key);
+  const Findings findings = scan();
+  EXPECT_EQ(findings.figures.near_misses, 1U);
+  EXPECT_THAT(due_keys(findings), ElementsAre("data/y"));
+}
+
 TEST_F(Classify, what_an_unlisted_range_may_hold_is_no_reason_to_delete_a_near_miss) {
   bucket.policy.grace = 0ms;
   bucket.add_source({"S/1"}, KeyForm::key);

@@ -114,15 +114,23 @@ class Explainer {
     return {};
   }
 
-  // A near miss counts only if the reference itself dangles.
+  bool is_inside(std::string_view key) const {
+    return std::any_of(policy_.prefixes.begin(), policy_.prefixes.end(), [&](const auto& p) { return key.starts_with(p); });
+  }
+
+  // A near miss counts only if the reference itself dangles, or lies where nobody looks.
   Result<void> look_for_near_misses(const EvidenceSink& evidence) {
     for (const std::string& near : evidence.near_primaries) {
-      auto head = store_.head(ObjectKey(near));
-      if (head) continue;
-      if (head.error().code != ErrorCode::not_found) return head.error();
+      const bool listed = is_inside(near);
+      if (listed) {
+        auto head = store_.head(ObjectKey(near));
+        if (head) continue;
+        if (head.error().code != ErrorCode::not_found) return head.error();
+      }
       near_miss_ = true;
-      say(format("A row names '{}', which does not exist and differs from this key only by case, Unicode form, blanks, "
-                 "slashes or percent-encoding.", printable(near)));
+      say(format("A row names '{}', which {} and differs from this key only by case, Unicode form, blanks, "
+                 "slashes or percent-encoding.", printable(near),
+                 listed ? "does not exist" : "lies outside the prefixes"));
     }
     return {};
   }
@@ -134,7 +142,7 @@ class Explainer {
       decide("referenced");
       return {};
     }
-    if (std::none_of(policy_.prefixes.begin(), policy_.prefixes.end(), [&](const auto& p) { return key.starts_with(p); })) {
+    if (!is_inside(key)) {
       return protect("It lies outside the prefixes of this bucket, so it is never touched.");
     }
     if (is_reserved_key(key)) return protect("It is one of our own files, which are never listed or planned.");

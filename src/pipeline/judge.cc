@@ -127,7 +127,7 @@ class Judge {
                     "true on it", facts.name, count_of(facts.rows, "row")));
     }
     if (const Baseline::Source* known = in_baseline(facts.name)) {
-      if (auto refusal = references_fell(in_.findings.bucket, limits_, facts.name, known->rows, facts.named(), "the last good run")) {
+      if (auto refusal = references_fell(in_.findings.bucket, limits_, facts.name, known->rows, facts.own(), "the last good run")) {
         refusals_.push_back(std::move(*refusal));
       }
     }
@@ -223,7 +223,7 @@ std::vector<Refusal> judge(const JudgeInput& input) { return Judge(input).run();
 Baseline baseline_of(const Findings& findings, Timestamp now) {
   Baseline baseline{findings.bucket_identity, {}, now};
   for (const SourceFacts& facts : findings.sources) {
-    baseline.sources.push_back({facts.name, facts.identity, facts.named()});
+    baseline.sources.push_back({facts.name, facts.identity, facts.own()});
   }
   return baseline;
 }
@@ -239,13 +239,13 @@ std::vector<Refusal> judge_source_again(const std::string& bucket, const SourceP
   }
   if (auto refusal = stale_list(bucket, source, now_seen, now)) refusals.push_back(std::move(*refusal));
   // A plan that was accepted without a key of this bucket may be carried out without one.
-  const bool lost_all = now_seen.named() == 0 || (now_seen.distinct_keys == 0 && planned.distinct_keys > 0);
+  const bool lost_all = now_seen.own() == 0 || (now_seen.distinct_keys == 0 && planned.distinct_keys > 0);
   if (lost_all && !source.may_be_empty) {
     refusals.push_back({Guard::no_references, bucket, 0, 1,
                         format("references '{}' now yield no key of this bucket, the plan saw {}; check the database", planned.name,
                                with_thousands(planned.distinct_keys))});
   }
-  if (auto refusal = references_fell(bucket, limits, planned.name, planned.named(), now_seen.named(), "the plan")) {
+  if (auto refusal = references_fell(bucket, limits, planned.name, planned.own(), now_seen.own(), "the plan")) {
     refusals.push_back(std::move(*refusal));
   }
   return refusals;

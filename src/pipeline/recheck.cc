@@ -22,6 +22,7 @@ class LookupSink final : public RowSink {
   }
 
   Result<void> add(std::span<const ReferenceRow> rows) override {
+    rows_ += rows.size();
     for (const ReferenceRow& row : rows) {
       map_reference(rules_, row, mapped_);
       note(mapped_.primary);
@@ -34,6 +35,7 @@ class LookupSink final : public RowSink {
   }
 
   bool saw_control() const { return saw_control_; }
+  std::uint64_t rows() const { return rows_; }
 
  private:
   void note(std::string_view key) {
@@ -45,6 +47,7 @@ class LookupSink final : public RowSink {
   std::span<std::uint8_t> referenced_;
   std::unordered_map<std::string_view, std::size_t> positions_;
   Mapped mapped_;
+  std::uint64_t rows_ = 0;
   bool saw_control_ = false;
 };
 
@@ -150,6 +153,10 @@ Result<std::optional<Refusal>> Rechecker::look_up(std::size_t source, std::span<
   LookupSink sink(rules, keys, controls, verdict.referenced);
   auto summary = sources_[source].source->lookup(values, sink, stop);
   if (!summary) return with_context(summary.error(), format("references '{}'", sources_[source].policy->name));
+  if (summary->rows != sink.rows()) {
+    return Error{ErrorCode::corrupt, format("references '{}': the source says {} and handed over {}", planned_[source].name,
+                                            count_of(summary->rows, "row"), with_thousands(sink.rows()))};
+  }
   const SourceIdentity& was = planned_[source].identity;
   const SourceIdentity& is = summary->identity;
   const bool other_data = is.database != was.database || is.relations != was.relations || is.position < was.position;

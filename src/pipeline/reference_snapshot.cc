@@ -239,7 +239,7 @@ bool ReferenceSnapshot::is_dangling(std::uint64_t fingerprint) const {
 std::vector<std::uint64_t> ReferenceSnapshot::near_forms_of_dangling() const {
   std::vector<std::uint64_t> forms;
   for (std::size_t i = 0; i + 1 < near_pairs_.size(); i += 2) {
-    if (is_dangling(near_pairs_[i + 1])) forms.push_back(near_pairs_[i]);
+    if (near_pairs_[i + 1] == kNotListed || is_dangling(near_pairs_[i + 1])) forms.push_back(near_pairs_[i]);
   }
   std::sort(forms.begin(), forms.end());
   return forms;

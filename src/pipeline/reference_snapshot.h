@@ -46,9 +46,13 @@ struct SourceFacts {
   std::array<std::string, 7> shape_examples;        // one value of each shape, empty if none
   std::vector<ReferenceControl> controls;           // at most kMaxControls
 
-  std::uint64_t named() const { return rows - blank; }
+  // Rows that name a key of this bucket.
+  std::uint64_t own() const { return rows - blank - other_bucket - ignored - unmapped; }
 };
 inline constexpr std::size_t kMaxControls = 16;
+
+// Stands for a reference outside the prefixes in the pairs of near forms: nobody knows whether its object exists.
+inline constexpr std::uint64_t kNotListed = 0;
 
 // The references at one moment, as sorted salted fingerprints in a sealed, memory-mapped file. A key that probe() misses was
 // named by no row of the snapshot; a collision can only make it hit. probe() may run on several threads; the figures
@@ -111,7 +115,7 @@ class ReferenceSnapshot {
   std::vector<SourceFacts> sources_;
   std::vector<std::string> key_sample_;
   std::vector<Section> sections_;
-  std::span<const std::uint64_t> near_pairs_;  // near form's fingerprint, then the reference's own
+  std::span<const std::uint64_t> near_pairs_;  // near form's fingerprint, then the reference's own or kNotListed
 };
 
 }  // namespace heimdall

@@ -124,10 +124,22 @@ class RangeScan {
   std::string record_;
 };
 
+// What no range covers would be taken for absent.
+Result<void> check_tiling(const std::string& prefix, std::span<const ListRange> parts) {
+  bool tiles = !parts.empty() && parts.front().after.empty() && parts.back().until.empty();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const bool joined = i == 0 || (!parts[i].after.empty() && parts[i].after == parts[i - 1].until);
+    tiles = tiles && joined && parts[i].prefix == prefix;
+  }
+  if (tiles) return {};
+  return Error{ErrorCode::internal, format("the ranges of prefix '{}' do not tile it", printable(prefix)), "please report this"};
+}
+
 Result<std::vector<ListRange>> ranges_of(ObjectReader& store, const BucketPolicy& policy, unsigned workers) {
   std::vector<ListRange> ranges;
   for (const std::string& prefix : policy.prefixes) {
     TRY_ASSIGN(const std::vector<ListRange> parts, store.split(prefix, workers * 8));
+    TRY(check_tiling(prefix, parts));
     ranges.insert(ranges.end(), parts.begin(), parts.end());
   }
   return ranges;

@@ -116,6 +116,7 @@ class SourceReader final : public RowSink {
       : policy_(policy), prefixes_(prefixes), fingerprinter_(fingerprinter), near_pairs_(near_pairs), sample_(sample),
         progress_(progress) {
     facts.name = policy.name;
+    for (const std::string& prefix : prefixes) near_form(prefix, near_prefixes_.emplace_back());
   }
 
   Result<void> add(std::span<const ReferenceRow> rows) override {
@@ -163,7 +164,7 @@ class SourceReader final : public RowSink {
     if (!(is_folder ? folder_touches(prefixes_, key) : is_inside(prefixes_, key))) {
       ++facts.outside_prefixes;
       keep_control(row, Place::outside);
-      return {};
+      return is_folder ? Result<void>() : add_near_pair(kNotListed);
     }
     keep_control(row, Place::inside);
     if (is_folder) {
@@ -173,8 +174,14 @@ class SourceReader final : public RowSink {
     const std::uint64_t fingerprint = fingerprinter_(key);
     primary.push(fingerprint);
     sample_.offer(key);
-    near_form(key, near_);
-    if (near_ == key) return {};
+    return add_near_pair(fingerprint);
+  }
+
+  // Where the key is not in its near form, an orphan may be what the row means, also if a prefix alone tells them apart.
+  Result<void> add_near_pair(std::uint64_t fingerprint) {
+    near_form(mapped_.primary, near_);
+    const bool may_be_meant = fingerprint == kNotListed ? is_inside(near_prefixes_, near_) : near_ != mapped_.primary;
+    if (!may_be_meant) return {};
     ++near_pair_count;
     TRY(near_pairs_.append_u64(fingerprinter_(near_)));
     return near_pairs_.append_u64(fingerprint);
@@ -211,6 +218,7 @@ class SourceReader final : public RowSink {
   Progress& progress_;
   Mapped mapped_;
   std::string near_;
+  std::vector<std::string> near_prefixes_;
   Place controls_at_ = Place::outside;
   std::uint64_t controls_seen_ = 0;
   std::uint64_t control_stride_ = 1;

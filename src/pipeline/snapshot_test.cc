@@ -130,7 +130,7 @@ TEST(Snapshot, counts_each_kind_of_row) {
   EXPECT_EQ(facts.name, "source 0");
   EXPECT_EQ(facts.rows, 9U);
   EXPECT_EQ(facts.blank, 2U);
-  EXPECT_EQ(facts.named(), 7U);
+  EXPECT_EQ(facts.own(), 4U);
   EXPECT_EQ(facts.other_bucket, 1U);
   EXPECT_EQ(facts.ignored, 1U);
   EXPECT_EQ(facts.unmapped, 1U);
