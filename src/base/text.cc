@@ -297,19 +297,33 @@ std::optional<std::string> from_base64(std::string_view text) {
   return bytes;
 }
 
+namespace {
+
+// Characters that drive a terminal or turn, hide or break the text around them.
+bool is_invisible_control(std::string_view c) {
+  const auto is_in = [c](std::string_view first, std::string_view last) { return c >= first && c <= last; };
+  if (c.size() == 2) return is_in("\xC2\x80", "\xC2\x9F") || c == "\xD8\x9C";  // C1; U+061C
+  if (c.size() != 3) return false;
+  return is_in("\xE2\x80\x8B", "\xE2\x80\x8F") || is_in("\xE2\x80\xA8", "\xE2\x80\xAE") ||  // U+200B-200F, U+2028-202E
+         is_in("\xE2\x81\xA6", "\xE2\x81\xA9") || c == "\xEF\xBB\xBF";                      // U+2066-2069, U+FEFF
+}
+
+}  // namespace
+
 std::string printable(std::string_view bytes) {
   std::string text;
   while (!bytes.empty()) {
-    const std::size_t length = utf8_length(bytes);
-    const auto byte = static_cast<unsigned char>(bytes.front());
-    const bool c1_control = length == 2 && byte == 0xC2 && static_cast<unsigned char>(bytes[1]) < 0xA0;
-    if (length == 0 || byte < 0x20 || byte == 0x7F || byte == '\\' || c1_control) {
-      text += byte == '\\' ? "\\\\" : format("\\x{:02x}", byte);
-      bytes.remove_prefix(1);
+    const std::size_t length = std::max<std::size_t>(utf8_length(bytes), 1);
+    const std::string_view c = bytes.substr(0, length);
+    const auto byte = static_cast<unsigned char>(c.front());
+    if (byte == '\\') {
+      text += "\\\\";
+    } else if ((length == 1 && (byte < 0x20 || byte >= 0x7F)) || is_invisible_control(c)) {
+      for (const char b : c) text += format("\\x{:02x}", static_cast<unsigned char>(b));
     } else {
-      text += bytes.substr(0, length);
-      bytes.remove_prefix(length);
+      text += c;
     }
+    bytes.remove_prefix(length);
   }
   return text;
 }

@@ -40,7 +40,8 @@ std::string to_hex(std::span<const unsigned char> bytes);
 std::string to_base64(std::string_view bytes);
 std::optional<std::string> from_base64(std::string_view text);
 
-// A key for people: UTF-8 as it is, control characters and other bytes as \xNN, so that a terminal cannot be driven by a key.
+// A key for people: UTF-8 as it is; control characters, those that turn the direction of text or cannot be seen, and other
+// bytes as \xNN, so that a key can neither drive a terminal nor look like another one.
 std::string printable(std::string_view bytes);
 // The first and last part of `text` with "..." between, at most `width` characters wide.
 std::string elide_middle(std::string_view text, std::size_t width);

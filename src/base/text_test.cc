@@ -53,6 +53,12 @@ RC_GTEST_PROP(Text, printable_never_drives_a_terminal, (const std::string& bytes
   RC_ASSERT(is_utf8(printable(bytes)));
 }
 
+TEST(Text, printable_shows_what_would_turn_or_hide_text) {
+  EXPECT_EQ(printable("a\xE2\x80\xAE" "b"), "a\\xe2\\x80\\xaeb");
+  EXPECT_EQ(printable("\xEF\xBB\xBFx\xC2\x9B"), "\\xef\\xbb\\xbfx\\xc2\\x9b");
+  EXPECT_EQ(printable("caf\xC3\xA9 \xE2\x82\xAC \\"), "caf\xC3\xA9 \xE2\x82\xAC \\\\");
+}
+
 TEST(Text, people_read_numbers) {
   EXPECT_EQ(with_thousands(1234567), "1,234,567");
   EXPECT_EQ(with_thousands(999), "999");

@@ -156,6 +156,7 @@ class World:
         self.state = self.root / "state"
         self.plan_file = self.root / "p.plan"
         self.processes = []
+        self.binary = BINARY
         self.sql("CREATE TABLE files (ref TEXT)")
         self.config = {
             "stores": {"disk": {"type": "directory", "path": "./media", "age": "mtime"}},
@@ -244,6 +245,18 @@ class World:
             "references": [{"database": "app", "query": f'SELECT ref FROM "{name}"'}], **options})
         return media
 
+    def unprivileged(self):
+        """How to run the binary as somebody who is not root and owns this world. File modes mean nothing to root."""
+        if os.getuid() != 0:
+            return {}
+        program = self.root / "heimdall-storage"
+        shutil.copy(BINARY, program)
+        for directory, names, files in os.walk(os.fsencode(self.root)):
+            for name in [b".", *names, *files]:
+                os.chown(os.path.join(directory, name), NOBODY, NOBODY, follow_symlinks=False)
+        self.binary = str(program)
+        return {"user": NOBODY}
+
     # The binary
 
     def write_config(self):
@@ -253,12 +266,12 @@ class World:
     def command(self, *args, as_json=True, config=True):
         if config and self.config is not None:
             self.write_config()
-        parts = [BINARY, *args]
+        parts = [self.binary, *args]
         if config:
             parts += ["--config", str(self.config_file)]
         if as_json:
             parts.append("--json")
-        return [os.fsencode(part) if not isinstance(part, bytes) else part for part in map(lambda p: str(p) if isinstance(p, pathlib.Path) else p, parts)]
+        return [os.fsencode(part) for part in parts]
 
     def environment(self, env=None):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEIMDALL_STORAGE_") and name != "NO_COLOR"}
