@@ -22,6 +22,12 @@ ExitCode plan_exit_code(ErrorCode code) {
   }
 }
 
+// Invariant 6: what is in doubt is looked up before anything else happens to it.
+Error still_in_doubt(std::uint64_t count) {
+  return {ErrorCode::in_doubt, format("{} still in doubt from an earlier run: the store cannot say yet", count_of(count, "object")),
+          "nothing more was deleted; run `recover` until it succeeds"};
+}
+
 class Apply {
  public:
   explicit Apply(CommandContext& context) : context_(context), options_(context.options) {}
@@ -116,6 +122,7 @@ class Apply {
       auto recovered = workspace_->recover_bucket(*hold, context_.stop);
       if (!recovered) return fail(context_, recovered.error());
       report_recovered(*recovered);
+      if (recovered->still_in_doubt > 0) return fail(context_, still_in_doubt(recovered->still_in_doubt));
       held.push_back(std::move(*hold));
     }
     for (std::size_t i = 0; i < held.size(); ++i) {
@@ -162,7 +169,7 @@ ExitCode command_recover(CommandContext& context) {
   const auto workspace = open_workspace(context, exit);
   if (workspace == nullptr) return exit;
   std::uint64_t settled = 0;
-  std::uint64_t still_in_doubt = 0;
+  std::uint64_t in_doubt = 0;
   for (BucketWorkspace& bucket : workspace->buckets()) {
     auto held = workspace->hold(bucket);
     if (!held) return fail(context, held.error());
@@ -170,12 +177,11 @@ ExitCode command_recover(CommandContext& context) {
     if (!report) return fail(context, report.error());
     for (const Deletion& deletion : report->settled) context.output.deletion(deletion);
     settled += report->settled.size();
-    still_in_doubt += report->still_in_doubt;
+    in_doubt += report->still_in_doubt;
   }
-  if (settled == 0 && still_in_doubt == 0) context.output.note("Nothing was left in doubt.");
-  if (still_in_doubt > 0) {
-    return fail(context, {ErrorCode::in_doubt, format("{} still in doubt: the store cannot say yet", count_of(still_in_doubt, "object")),
-                          "run `recover` again"});
+  if (settled == 0 && in_doubt == 0) context.output.note("Nothing was left in doubt.");
+  if (in_doubt > 0) {
+    return fail(context, still_in_doubt(in_doubt));
   }
   context.output.done();
   return ExitCode::ok;

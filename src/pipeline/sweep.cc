@@ -12,6 +12,7 @@ namespace heimdall {
 namespace {
 
 constexpr int kMaxRechecksPerBatch = 5;
+constexpr std::size_t kMaxInDoubt = 10'000;
 
 // Open while the recheck is fresh (invariant 12).
 class FreshGate final : public SendGate {
@@ -169,7 +170,9 @@ class Sweep {
       else note(batch[i], to_outcome(outcome.kind), outcome.message);
     }
     batch = std::move(rest);
-    return write_outcomes();
+    TRY(write_outcomes());
+    // A store that loses its answers is given time before it gets more, and what we remember of it stays bounded (invariant 11).
+    return in_doubt_.size() < kMaxInDoubt ? Result<void>() : settle_in_doubt();
   }
 
   static Outcome to_outcome(RemoveOutcome::Kind kind) {
