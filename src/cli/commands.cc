@@ -34,6 +34,11 @@ std::optional<Config> load(CommandContext& context, ExitCode& exit) {
     exit = fail(context, config.error(), ExitCode::configuration);
     return std::nullopt;
   }
+  if (context.options.null == Switch::on) {
+    for (BucketConfig& bucket : config->buckets) {
+      for (ReferenceConfig& reference : bucket.references) reference.line_end = ReferenceConfig::LineEnd::null;
+    }
+  }
   return std::move(*config);
 }
 

@@ -35,6 +35,7 @@ class Parser {
     // One value each: a list would swallow the positional arguments behind it.
     app_.add_option("--bucket", options_.buckets, "only this bucket (repeatable)")->expected(1)->take_all()->allow_extra_args(false);
     flag(app_, "--json", json_, "JSON Lines on standard output");
+    flag(app_, "--null", options_.null, "lists of keys end each key with NUL instead of a newline");
     flag(app_, "--quiet,-q", options_.quiet, "no progress on standard error");
     add_commands();
   }

@@ -23,6 +23,7 @@ struct Options {
   std::vector<std::string> buckets;
   Format format = Format::text;
   Switch quiet = Switch::off;       // no progress
+  Switch null = Switch::off;        // lists of keys are NUL-terminated
   std::vector<Guard> accepted;      // scan, plan, apply without FILE
   std::optional<std::string> file;  // plan -o, show, apply
   std::optional<std::string> dangling;

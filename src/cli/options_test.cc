@@ -71,6 +71,11 @@ TEST(Options, a_plan_cannot_be_changed_while_it_is_applied) {
   EXPECT_TRUE(parse({"apply", "--accept", "orphan_ratio", "--limit", "3", "--ignore-grace", "--yes"}).has_value());
 }
 
+TEST(Options, lists_may_end_their_keys_with_nul) {
+  EXPECT_EQ(parse({"scan"})->null, Switch::off);
+  EXPECT_EQ(parse({"scan", "--null"})->null, Switch::on);
+}
+
 TEST(Options, one_run_is_shown_by_its_id) {
   const auto options = parse({"runs", "show", "20261123T001416Z-7f3a9c", "--json"});
   ASSERT_TRUE(options.has_value());
