@@ -43,9 +43,10 @@ Result<std::vector<ListRange>> DirectoryReader::split(std::string_view prefix, u
   if (cuts.size() < wanted) {
     std::vector<std::string> finer;
     for (const std::string& cut : cuts) {
-      TRY_ASSIGN(const std::vector<std::string> below, subdirectories(tree_, cut, prefix));
       finer.push_back(cut);
-      finer.insert(finer.end(), below.begin(), below.end());
+      // One that cannot be read is not cut: the listing of its range will say so, and the others go on.
+      const auto below = subdirectories(tree_, cut, prefix);
+      if (below) finer.insert(finer.end(), below->begin(), below->end());
     }
     cuts = std::move(finer);
   }
