@@ -13,14 +13,17 @@ namespace heimdall {
 namespace {
 
 constexpr const char* kDescription =
-    "Finds the objects of a bucket that no database row refers to, proves it, and reclaims them safely.\n"
-    "First `doctor`, then `scan`; `plan -o FILE`, `show FILE` and `apply FILE` delete what the plan lists.";
+    "Finds the objects of a bucket that no database row refers to, proves it, and\n"
+    "reclaims them safely. First `doctor`, then `scan`; `plan -o FILE`, `show FILE`\n"
+    "and `apply FILE` delete what the plan lists.";
 
 constexpr const char* kFooter =
-    "Exit status: 0 ok, 1 failure, 2 plan not empty (--detailed-exitcode), 3 partial, 4 a guard refused,\n"
-    "5 plan stale or used, 6 approval missing, 7 unreachable, 8 permission, 10 configuration, 11 locked,\n"
-    "12 doctor found problems, 64 usage, 130 interrupted.\n"
-    "Configuration: docs/configuration.md";
+    "Exit status: 0 ok, 1 failure, 2 plan not empty (--detailed-exitcode), 3 partial,\n"
+    "4 a guard refused, 5 plan stale or used, 6 approval missing, 7 unreachable,\n"
+    "8 permission, 10 configuration, 11 locked, 12 doctor found problems, 64 usage,\n"
+    "130 interrupted.\n"
+    "The configuration is --config FILE, else ./heimdall.yaml, else\n"
+    "/etc/heimdall-storage/heimdall.yaml; docs/configuration.md describes it.";
 
 // Builds the parser around one Options.
 class Parser {
@@ -29,8 +32,9 @@ class Parser {
     app_.require_subcommand(1);
     app_.fallthrough();  // global flags may stand behind the command, too
     app_.footer(kFooter);
+    app_.get_formatter()->column_width(24);  // subcommands inherit it; with their texts it makes 80 columns
     app_.set_version_flag("--version", format("heimdall-storage {}", kVersion));
-    app_.add_option("--config", options_.config, "configuration (default ./heimdall.yaml, /etc/heimdall-storage/heimdall.yaml)");
+    app_.add_option("--config", options_.config, "the configuration (default ./heimdall.yaml)");
     app_.add_option("--state", options_.state, "state directory, instead of the configured one");
     // One value each: a list would swallow the positional arguments behind it.
     app_.add_option("--bucket", options_.buckets, "only this bucket (repeatable)")->expected(1)->take_all()->allow_extra_args(false);
@@ -80,18 +84,23 @@ class Parser {
     app.add_option("--accept", accepted_, "override this guard for this run (repeatable)")->expected(1)->take_all()->allow_extra_args(false);
   }
 
+  // Without the check, "-1" would become the largest number there is.
+  void add_limit(CLI::App& app, const char* help) {
+    app.add_option("--limit", options_.limit, help)->type_name("N")->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+  }
+
   void add_commands() {
-    CLI::App& doctor = add("doctor", Command::doctor, "tries every connection, permission, clock and mapping, and says the fix");
-    flag(doctor, "--probe", options_.probe, "also write and delete a file of our own under .heimdall-storage/");
+    CLI::App& doctor = add("doctor", Command::doctor, "tries every connection and mapping, and says the fix");
+    flag(doctor, "--probe", options_.probe, "also write and delete a file in .heimdall-storage/");
 
     CLI::App& scan = add("scan", Command::scan, "lists, compares and reports; deletes nothing");
     add_accept(scan);
-    scan.add_option("--dangling", options_.dangling, "write the references without an object to this file, as JSON Lines");
+    scan.add_option("--dangling", options_.dangling, "write the references without an object to this file");
 
     CLI::App& plan = add("plan", Command::plan, "a scan that writes the candidates into a sealed plan");
     plan.add_option("-o,--out", options_.file, "the plan to write")->required();
     flag(plan, "--ignore-grace", options_.ignore_grace, "take what is still in grace, too");
-    plan.add_option("--limit", options_.limit, "take only the N oldest of each bucket");
+    add_limit(plan, "take only the N oldest of each bucket");
     flag(plan, "--detailed-exitcode", options_.detailed_exitcode, "exit 2 if the plan is not empty");
     add_accept(plan);
 
@@ -99,13 +108,13 @@ class Parser {
     show.add_option("FILE", options_.file, "the plan")->required();
     flag(show, "--keys", options_.keys, "every candidate, with its reason");
 
-    CLI::App& apply = add("apply", Command::apply, "carries out a plan; without one, plans, asks and carries out");
+    CLI::App& apply = add("apply", Command::apply, "carries out a plan; without one: plans, asks, deletes");
     apply.add_option("FILE", options_.file, "the plan; naming it is the approval");
     flag(apply, "--dry-run", options_.dry_run, "stop before deleting");
     flag(apply, "--yes", options_.yes, "do not ask");
     flag(apply, "--keys", options_.keys, "what became of every key");
     flag(apply, "--ignore-grace", options_.ignore_grace, "without a plan: take what is still in grace, too");
-    apply.add_option("--limit", options_.limit, "without a plan: take only the N oldest of each bucket");
+    add_limit(apply, "without a plan: take only the N oldest of each bucket");
     add_accept(apply);
 
     CLI::App& explain = add("explain", Command::explain, "why one object is, or is not, deleted");
@@ -117,7 +126,7 @@ class Parser {
     CLI::App* show_run = runs.add_subcommand("show", "one run and what became of each key");
     show_run->add_option("ID", options_.arguments, "the run")->required()->expected(1);
     show_run->fallthrough();
-    runs.add_option("--limit", options_.limit, "at most N runs (default 20)");
+    add_limit(runs, "at most N runs (default 20)");
 
     add("stats", Command::stats, "sizes, orphans and health of each bucket");
   }
