@@ -49,7 +49,7 @@ TEST_F(RunTest, a_scan_reports_records_and_changes_nothing) {
   const RunOutcome outcome = world_.scan();
   EXPECT_FALSE(outcome.error.has_value());
   EXPECT_FALSE(outcome.plan.has_value());
-  const BucketFigures& figures = saved(outcome).buckets.at("raw");
+  const BucketFigures figures = saved(outcome).buckets.at("raw");
   EXPECT_EQ(saved(outcome).status, RunStatus::success);
   EXPECT_TRUE(saved(outcome).completed_at.has_value());
   EXPECT_EQ(figures.total_objects, 10U);
