@@ -271,7 +271,7 @@ def test_a_plan_for_a_bucket_that_is_not_chosen_deletes_nothing(world):
     world.live("1", "2")
     world.put("orphan")
     world.plan().expect(OK)
-    world.apply("--bucket", "second").expect(NOT_APPROVED)
+    world.apply("--bucket", "second").expect(STALE)
     assert world.has("orphan")
 
 

@@ -94,9 +94,9 @@ def test_a_plan_survives_a_change_that_decides_nothing(planned, change):
     assert planned.keys() == {b"1", b"2"}
 
 
-def test_a_plan_for_a_bucket_that_is_gone_from_the_configuration_is_not_approved(planned):
+def test_a_plan_for_a_bucket_that_is_gone_from_the_configuration_is_refused(planned):
     planned.bucket["name"] = "renamed"
-    refuses(planned, NOT_APPROVED)
+    refuses(planned)
 
 
 def test_an_expired_plan_is_refused_and_can_still_be_shown(planned, faketime):
