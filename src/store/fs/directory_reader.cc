@@ -27,6 +27,13 @@ Result<std::vector<std::string>> subdirectories(const Tree& tree, std::string_vi
   return result;
 }
 
+// Cuts need not be all there are: some, evenly spaced, keep memory bounded where a directory holds millions of directories.
+void append_some(std::vector<std::string>& cuts, const std::vector<std::string>& more) {
+  constexpr std::size_t kMost = 256;
+  const std::size_t step = more.size() / kMost + 1;
+  for (std::size_t i = 0; i < more.size(); i += step) cuts.push_back(more[i]);
+}
+
 }  // namespace
 
 Result<std::string> DirectoryReader::identity() {
@@ -34,22 +41,29 @@ Result<std::string> DirectoryReader::identity() {
   return tree_.identity();
 }
 
-// Cuts before directories, of the first level or, if these are too few, of the second. The bounds are keys, whatever exists at them: so the ranges
-// tile, also for keys that come later.
+// Cuts before directories, as many levels down as it takes to have enough of them. The bounds are keys, whatever exists at them: so the
+// ranges tile, also for keys that come later.
 Result<std::vector<ListRange>> DirectoryReader::split(std::string_view prefix, unsigned wanted) {
+  constexpr int kDeepest = 16;
   std::vector<ListRange> ranges = {{std::string(prefix), "", ""}};
   if (wanted <= 1) return ranges;
-  TRY_ASSIGN(std::vector<std::string> cuts, subdirectories(tree_, split_key(prefix).directory, prefix));
-  if (cuts.size() < wanted) {
-    std::vector<std::string> finer;
-    for (const std::string& cut : cuts) {
-      finer.push_back(cut);
-      // One that cannot be read is not cut: the listing of its range will say so, and the others go on.
-      const auto below = subdirectories(tree_, cut, prefix);
-      if (below) finer.insert(finer.end(), below->begin(), below->end());
-    }
-    cuts = std::move(finer);
+  std::vector<std::string> cuts;
+  {
+    TRY_ASSIGN(const std::vector<std::string> top, subdirectories(tree_, split_key(prefix).directory, prefix));
+    append_some(cuts, top);
   }
+  std::vector<std::string> lowest = cuts;
+  for (int level = 1; cuts.size() < wanted && !lowest.empty() && level < kDeepest; ++level) {
+    std::vector<std::string> lower;
+    for (const std::string& directory : lowest) {
+      // One that cannot be read is not cut: the listing of its range will say so, and the others go on.
+      const auto below = subdirectories(tree_, directory, prefix);
+      if (below) append_some(lower, *below);
+    }
+    cuts.insert(cuts.end(), lower.begin(), lower.end());
+    lowest = std::move(lower);
+  }
+  std::sort(cuts.begin(), cuts.end());
   const std::size_t parts = std::min<std::size_t>(wanted, cuts.size());
   for (std::size_t i = 1; i < parts; ++i) {
     std::string& cut = cuts[cuts.size() * i / parts];
