@@ -46,6 +46,16 @@ Result<void> refresh_report(const std::string& run_id, JournalLog& journal, Hist
   return history.save_run(*report);
 }
 
+// Runs that were killed with nothing in doubt, between two batches, have deletions to be counted, too.
+Result<void> add_killed_runs(History& history, std::set<std::string>& runs) {
+  constexpr std::size_t kLatest = 1000;
+  TRY_ASSIGN(const std::vector<RunReport> latest, history.runs(kLatest));
+  for (const RunReport& run : latest) {
+    if (run.command == "apply" && run.status == RunStatus::interrupted && !run.completed_at) runs.insert(run.run_id);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& history, Clock& clock,
@@ -73,6 +83,7 @@ Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& 
     report.settled.push_back(std::move(deletion));
   }
   TRY(journal.flush());
+  TRY(add_killed_runs(history, runs));
   for (const std::string& run_id : runs) TRY(refresh_report(run_id, journal, history, clock));
   if (stop.stop_requested()) return Error{ErrorCode::cancelled, "recover was interrupted; it goes on with the next start"};
   return report;

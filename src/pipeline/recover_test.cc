@@ -89,6 +89,21 @@ TEST_F(RecoverTest, records_under_the_run_that_sent_it_and_refreshes_its_report)
   EXPECT_EQ(report.buckets.at("raw").due_objects, 3U) << "what the scan found stays";
 }
 
+TEST_F(RecoverTest, counts_a_run_that_was_killed_with_nothing_in_doubt) {
+  ASSERT_TRUE(world_.recover_all().has_value());
+  RunReport report = report_of("killed");
+  report.run_id = "killed-between-batches";
+  report.status = RunStatus::interrupted;
+  report.completed_at.reset();
+  report.buckets.at("raw").orphans_deleted = 0;
+  ASSERT_TRUE(world_.history.save_run(report).has_value());
+  const Deletion deletion{"raw", objects_[0], Outcome::deleted, ""};
+  ASSERT_TRUE(world_.journal.record(report.run_id, std::span(&deletion, 1)).has_value());
+  ASSERT_TRUE(world_.recover_all().has_value());
+  EXPECT_EQ(report_of(report.run_id).status, RunStatus::partial);
+  EXPECT_EQ(report_of(report.run_id).buckets.at("raw").orphans_deleted, 1U);
+}
+
 TEST_F(RecoverTest, leaves_in_doubt_what_the_store_cannot_say) {
   FaultyStore faulty(world_.store, {StoreFault::error, 2, StoreCall::settle});
   world_.store_port = &faulty;

@@ -9,16 +9,12 @@ import pytest
 
 from world import *
 
-NOT_COUNTED_AGAIN = pytest.mark.xfail(strict=True, reason=(
-    "a run that was killed after its last outcome was recorded, with nothing in doubt, is not counted again by recover: "
-    "`runs` says `interrupted` and 0 deleted although its journal holds deletions"))
-
 CRASH_POINTS = [
     *[f"{point}:{passage}" for passage in (1, 2) for point in (
         "sweep.batch.begin", "sweep.intended", "sweep.removed", "sweep.recorded", "store.fs.renamed", "store.fs.unlinked",
         "journal.intend.before_commit", "journal.intend.committed")],
     "journal.record.before_commit:1",  # outcomes are written together: in so small a sweep once
-    pytest.param("journal.record.committed:1", marks=NOT_COUNTED_AGAIN),
+    "journal.record.committed:1",
 ]
 
 
