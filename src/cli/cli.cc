@@ -50,11 +50,12 @@ int run_cli(int argc, const char* const* argv) {
   const auto options = parse_command_line(argc, argv);
   if (!options) return print_usage(options.error(), json);
 
+  const std::stop_token stop = stop_on_signals();  // before the first line: its reader may be gone already
   const auto output = options->format == Format::json ? make_json_output() : make_text_output();
   output->begin();
   TerminalProgress progress(options->quiet == Switch::on ? TerminalProgress::Style::none : TerminalProgress::style_of_stderr());
   SystemClock clock;
-  CommandContext context{*options, *output, progress, clock, stop_on_signals()};
+  CommandContext context{*options, *output, progress, clock, stop};
   try {
     return static_cast<int>(run_command(context));
   } catch (const std::exception& error) {
