@@ -195,11 +195,15 @@ TEST(DirectoryStore, what_may_not_be_deleted_stays_and_is_reported) {
   }
   EXPECT_EQ(store->head(object.key).value(), object);
   EXPECT_FALSE(tree.has(".heimdall-trash"));
-  fs::permissions(tree.root(), fs::perms(0755));
+  fs::permissions(tree.root(), fs::perms(0555));
   {
     const Unprivileged user;
-    EXPECT_EQ(store->remove(std::vector{object}, OpenGate()).error().code, ErrorCode::permission_denied);
+    const auto removed = store->remove(std::vector{object}, OpenGate());
+    ASSERT_FALSE(removed);
+    EXPECT_EQ(removed.error().code, ErrorCode::permission_denied);
   }
+  fs::permissions(tree.root(), fs::perms::owner_all);
+  fs::permissions(tree.root() / "locked", fs::perms::owner_all);
 }
 
 // Invariant 8. In a mount namespace of its own thread.
