@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "app/config/config.h"
 #include "io/sqlite.h"
+#include "testing/temp_dir.h"
 
 namespace heimdall::testing {
 
@@ -16,23 +16,18 @@ namespace heimdall::testing {
 class Place {
  public:
   Place() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "heimdall-app-XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
-    std::filesystem::create_directories(root_ / "media");
+    std::filesystem::create_directories(root() / "media");
     execute("CREATE TABLE photos(path TEXT)");
   }
-  ~Place() { std::filesystem::remove_all(root_); }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
 
-  const std::filesystem::path& root() const { return root_; }
+  const std::filesystem::path& root() const { return directory_.path(); }
   void put(const std::string& key, const std::string& content = "x") {
-    const auto path = root_ / "media" / key;
+    const auto path = root() / "media" / key;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path) << content;
   }
   void execute(const std::string& sql) {
-    auto db = sqlite::Database::open(root_ / "app.db", sqlite::OpenMode::create, std::chrono::seconds(1));
+    auto db = sqlite::Database::open(root() / "app.db", sqlite::OpenMode::create, std::chrono::seconds(1));
     ASSERT_TRUE(db.has_value());
     ASSERT_TRUE(db->execute(sql).has_value());
   }
@@ -43,14 +38,14 @@ class Place {
         "stores:\n  media: {type: directory, path: ./media}\n"
         "databases:\n  local: {type: sqlite, path: ./app.db}\n"
         "buckets:\n  - name: photos\n    store: media\n" + bucket + more_buckets;
-    auto parsed = parse_config(text, root_ / "heimdall.yaml", [](const std::string&) { return std::nullopt; });
+    auto parsed = parse_config(text, root() / "heimdall.yaml", [](const std::string&) { return std::nullopt; });
     EXPECT_TRUE(parsed.has_value()) << (parsed ? "" : parsed.error().message);
     return parsed ? *parsed : Config{};
   }
   static std::string plain_references() { return "    references: [{database: local, query: \"SELECT path FROM photos\"}]\n"; }
 
  private:
-  std::filesystem::path root_;
+  TempDir directory_;
 };
 
 }  // namespace heimdall::testing

@@ -22,35 +22,9 @@
 #include "testing/fake_clock.h"
 #include "testing/fake_source.h"
 #include "testing/fake_store.h"
+#include "testing/temp_dir.h"
 
 namespace heimdall::testing {
-
-// A directory of its own per test, removed afterwards. In memory where possible: no test here is about a lost power supply.
-class TempDir {
- public:
-  TempDir() {
-    const std::filesystem::path memory = "/dev/shm";
-    const auto base = access(memory.c_str(), W_OK | X_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-    std::string name = base / "heimdall-pipeline-XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-  // The names of the files in it.
-  std::set<std::string> files() const {
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) names.insert(entry.path().filename());
-    return names;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline std::string content_of(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -21,29 +21,9 @@
 #include "testing/fake_source.h"
 #include "testing/fake_state.h"
 #include "testing/fake_store.h"
+#include "testing/temp_dir.h"
 
 namespace heimdall::testing {
-
-// A directory of its own, removed afterwards.
-class WorldDirectory {
- public:
-  WorldDirectory() {
-    const std::filesystem::path memory = "/dev/shm";
-    const auto base = access(memory.c_str(), W_OK | X_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-    std::string name = base / "heimdall-world-XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  WorldDirectory(const WorldDirectory&) = delete;
-  WorldDirectory& operator=(const WorldDirectory&) = delete;
-  ~WorldDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Starts with one source of plain keys that names the objects "kept/0" to "kept/3", all of them old. Guards about ratios are off.
 class World {
@@ -142,7 +122,7 @@ class World {
   // What the journal says of a key; nullopt if it was not touched.
   std::optional<Outcome> outcome(std::string_view key) const { return journal.durable_outcome(key); }
 
-  WorldDirectory directory;
+  TempDir directory;
   FakeClock clock;
   FakeStore store{clock};
   FakeJournal journal{clock};

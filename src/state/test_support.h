@@ -14,30 +14,9 @@
 
 #include "state/state_database.h"
 #include "testing/fake_clock.h"
+#include "testing/temp_dir.h"
 
 namespace heimdall::testing {
-
-// A directory of its own per test, removed afterwards. In memory where possible: these tests commit a lot, and a killed process
-// (unlike a lost power supply) needs no disk.
-class TempDir {
- public:
-  TempDir() {
-    const std::filesystem::path memory = "/dev/shm";
-    const auto base = access(memory.c_str(), W_OK | X_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-    std::string name = base / "heimdall-state-XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Runs `body` in a forked process and returns how it ended, as waitpid() tells. The child exits with what `body` returns and
 // never comes back into the test.

@@ -41,7 +41,7 @@ T must(Result<T> result, const char* what) {
 // Everything a process opens when it starts.
 class Process {
  public:
-  explicit Process(const WorldDirectory& directory)
+  explicit Process(const TempDir& directory)
       : state(must(StateDirectory::open(directory / "state"), "state")),
         opened(must(StateDatabase::open(state, clock), "database")),
         store(must(open_directory_store({directory / "tree", AgeFrom::mtime}, clock), "store")),
@@ -195,7 +195,7 @@ class CrashTest : public ::testing::Test {
     }
   }
 
-  WorldDirectory directory_;
+  TempDir directory_;
 };
 
 class CrashPoints : public CrashTest, public ::testing::WithParamInterface<std::tuple<const char*, int>> {};
