@@ -34,6 +34,28 @@ class Listing {
   virtual Result<PageStatus> next(ObjectPage& page) = 0;
 };
 
+// What a store says about how its bucket is kept.
+struct StoreFacts {
+  enum class Versioning { off, enabled, suspended, unknown };
+  std::string server;  // what it calls itself; empty if it does not say
+  Versioning versioning = Versioning::off;
+  bool object_lock = false;
+  std::size_t expiry_rules = 0;         // lifecycle rules that make objects vanish by themselves
+  std::vector<std::string> not_told;    // what could not be asked, and why, one sentence each
+};
+
+// How ObjectStore::try_deleting() finds out.
+enum class TryBy {
+  asking,   // changes nothing
+  writing,  // writes one object of ours under ".heimdall-storage/" and deletes it again
+};
+
+// What try_deleting() learned; an error says what is missing.
+struct DeleteFacts {
+  bool proved = false;             // false: only `writing` can tell
+  bool honours_if_match = false;   // seen: a delete with a wrong ETag was refused. Only `writing` can see it
+};
+
 // The half of a store that cannot change anything: all that planning ever gets. Thread-safe.
 class ObjectReader {
  public:
@@ -56,6 +78,8 @@ class ObjectReader {
 
   // head() of several keys, in order, as the store does it cheapest.
   virtual std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) = 0;
+
+  virtual Result<StoreFacts> facts() { return StoreFacts{}; }
 };
 
 // What became of one object of a remove().
@@ -104,6 +128,9 @@ class ObjectStore : public ObjectReader {
 
   // How long after a remove() was sent the store may still act on it: settle() means nothing earlier.
   virtual std::chrono::milliseconds settle_delay() const = 0;
+
+  // Whether we may delete here at all. permission_denied says who may not, and what to grant.
+  virtual Result<DeleteFacts> try_deleting(TryBy) { return DeleteFacts{}; }
 
   // Keeps every other process that uses this store away from deleting in the bucket. `locked` names the holder if it can.
   virtual Result<std::unique_ptr<BucketHold>> hold() = 0;

@@ -12,7 +12,7 @@ from pathlib import Path
 THIRD_PARTY = {
     "tl/expected.hpp": {"base"}, "fmt/": {"base"},
     "utf8proc.h": {"model"}, "xxhash.h": {"model"},
-    "sqlite3.h": {"io"}, "openssl/": {"io"},
+    "sqlite3.h": {"io"}, "openssl/": {"io"}, "curl/": {"net"}, "libpq-fe.h": {"refs"}, "pugixml.hpp": {"store"},
     "nlohmann/": {"refs", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},
     "gtest/": {"tests"}, "gmock/": {"tests"}, "rapidcheck": {"tests"},
 }

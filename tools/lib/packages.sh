@@ -3,7 +3,7 @@
 # What the product needs to build, and to run the example.
 build_packages=(
   g++ cmake ninja-build pkg-config
-  libexpected-dev libfmt-dev libyaml-cpp-dev libsqlite3-dev libssl-dev libutf8proc-dev libxxhash-dev
+  libexpected-dev libfmt-dev libyaml-cpp-dev libsqlite3-dev libssl-dev libutf8proc-dev libxxhash-dev libcurl4-openssl-dev libpq-dev libpugixml-dev
   libcli11-dev nlohmann-json3-dev
   sqlite3
 )

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/environment.h"
 #include "base/error.h"
 #include "model/policy.h"
 
@@ -119,8 +119,6 @@ struct Config {
   const BucketConfig* find_bucket(std::string_view name) const;  // by name, not by alias
 };
 
-// Looks up one environment variable; a parameter, so that tests own it.
-using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 Environment process_environment();
 
 // Which file to load: `flag` (--config), else $HEIMDALL_STORAGE_CONFIG, else the first of `places` that exists.

@@ -1,0 +1,1 @@
+#include "store/s3/retry_policy.h"

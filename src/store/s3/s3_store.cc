@@ -1,0 +1,1 @@
+#include "store/s3/s3_store.h"
