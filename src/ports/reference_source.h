@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -41,6 +43,15 @@ enum class LookupCost {
   unsupported,  // lists, JSON: only a whole read tells
 };
 
+// A lock in the database behind a source, so that sweeps of one bucket on several hosts exclude each other (invariant 9).
+// Released when destroyed. Thread-safe.
+class SourceHold {
+ public:
+  virtual ~SourceHold() = default;
+  // Asks the database, within two seconds. Once false it stays false: stop before the next request leaves.
+  virtual bool still_held() = 0;
+};
+
 // A query, a table's column or a list that names objects. Not thread-safe; made once per run.
 class ReferenceSource {
  public:
@@ -66,6 +77,10 @@ class ReferenceSource {
   // Returns once every transaction of `mark` has ended. `failed_precondition`, naming who is in the way, if that takes
   // longer than `patience`.
   virtual Result<void> wait_for_writers(const WriterMark& mark, std::chrono::milliseconds patience, std::stop_token stop) = 0;
+
+  // Keeps sweeps on other hosts away from what `name` identifies. nullptr: this kind of source has no such lock. `locked` names the
+  // holder if it can.
+  virtual Result<std::unique_ptr<SourceHold>> hold(std::string_view /*name*/) { return std::unique_ptr<SourceHold>(); }
 };
 
 }  // namespace heimdall
