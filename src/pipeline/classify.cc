@@ -101,8 +101,9 @@ class Classifier {
            std::binary_search(near_dangling_.begin(), near_dangling_.end(), fingerprint);
   }
 
+  // Stores date by the second or finer: what bears the very date of the cutoff may be newer than it.
   OrphanState state_of(const Orphan& orphan) const {
-    if (!orphan.object.last_modified || *orphan.object.last_modified > findings_.young_after) return OrphanState::young;
+    if (!orphan.object.last_modified || *orphan.object.last_modified >= findings_.young_after) return OrphanState::young;
     if (orphan.first_seen + policy_.grace > findings_.started) return OrphanState::in_grace;
     return OrphanState::due;
   }

@@ -47,8 +47,8 @@ class Classify : public ::testing::Test {
 TEST_F(Classify, keeps_what_is_younger_than_min_age) {
   bucket.policy.grace = 0ms;
   bucket.add_source({"x"});
-  bucket.put_old("young", 1, Days(30) - 1ns);
-  bucket.put_old("old", 1, Days(30));
+  bucket.put_old("young", 1, Days(30));
+  bucket.put_old("old", 1, Days(30) + 1ns);
   const Findings findings = scan();
   EXPECT_THAT(orphans_of(findings, OrphanState::young), ElementsAre("young"));
   EXPECT_THAT(due_keys(findings), ElementsAre("old"));
@@ -61,22 +61,24 @@ TEST_F(Classify, keeps_what_is_newer_than_the_start_of_the_snapshot_whatever_min
   bucket.policy.grace = 0ms;
   bucket.policy.min_age = 0ms;
   bucket.add_source({"x"});
+  bucket.store.put("before the start");
+  bucket.clock.advance(1ns);
   bucket.store.put("at the start");
   bucket.sources[0].data().after_rows = [&] {
     bucket.clock.advance(1ns);
     bucket.store.put("uploaded meanwhile");
   };
   const Findings findings = scan();
-  EXPECT_THAT(orphans_of(findings, OrphanState::young), ElementsAre("uploaded meanwhile"));
-  EXPECT_THAT(due_keys(findings), ElementsAre("at the start"));
+  EXPECT_THAT(orphans_of(findings, OrphanState::young), ElementsAre("at the start", "uploaded meanwhile"));
+  EXPECT_THAT(due_keys(findings), ElementsAre("before the start"));
 }
 
 TEST_F(Classify, keeps_what_is_newer_than_a_list) {
   bucket.policy.grace = 0ms;
   bucket.add_source({"x"});
   bucket.add_source({"y"});
-  bucket.put_old("before", 1, Days(40));
-  bucket.put_old("after", 1, Days(40) - 1ns);
+  bucket.put_old("before", 1, Days(40) + 1ns);
+  bucket.put_old("after", 1, Days(40));
   bucket.sources[1].data().as_of = bucket.clock.now() - Days(40);
   const Findings findings = scan();
   EXPECT_THAT(orphans_of(findings, OrphanState::young), ElementsAre("after"));

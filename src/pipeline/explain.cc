@@ -162,7 +162,7 @@ class Explainer {
   }
 
   Result<void> judge_age(const ObjectMeta& object) {
-    if (*object.last_modified > young_after_) {
+    if (*object.last_modified >= young_after_) {
       say(format("It is younger than min_age {} (or than a list of keys), so it is kept for now.",
                  duration_text(policy_.min_age)));
       decide("young");

@@ -76,7 +76,7 @@ struct Findings {
   std::string bucket;
   std::string bucket_identity;
   Timestamp started{};      // server time before the snapshot: the cutoff everything is measured from
-  Timestamp young_after{};  // objects newer than this are young
+  Timestamp young_after{};  // objects dated then or later are young
   std::chrono::nanoseconds clock_skew{};  // the store's clock against ours when the run started
   BucketFigures figures;
   std::vector<RangeFailure> failures;  // ranges that were not listed: nothing in them is known

@@ -74,7 +74,8 @@ Result<RecheckForm> recheck_form(const SourceBinding& binding) {
   if (!binding.source->can_read_again()) return RecheckForm::impossible;
   auto cost = binding.source->lookup_cost();
   if (!cost) return with_context(cost.error(), format("references '{}'", binding.policy->name));
-  const bool look_up = *cost == LookupCost::indexed && is_invertible(binding.policy->mapping);
+  const bool look_up =
+      *cost == LookupCost::indexed && (binding.source->looks_up_keys() || is_invertible(binding.policy->mapping));
   return look_up ? RecheckForm::lookup : RecheckForm::whole;
 }
 
@@ -145,7 +146,9 @@ Result<std::optional<Refusal>> Rechecker::look_up(std::size_t source, std::span<
   const auto& controls = planned_[source].controls;
   std::vector<std::string> values;
   for (std::string_view key : keys) {
-    auto spelled = spellings(rules, key);
+    auto spelled = sources_[source].source->looks_up_keys()
+                       ? std::vector{std::string(key), format("s3://{}/{}", rules.bucket, key)}
+                       : spellings(rules, key);
     std::move(spelled.begin(), spelled.end(), std::back_inserter(values));
   }
   for (const ReferenceControl& control : controls) values.push_back(control.value);

@@ -183,7 +183,7 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
     options.run_id = context.run_id;
     options.recheck.accepted = plan.accepted();
     options.recheck.scratch = target.scratch.string() + ".wave";
-    SweepReport report = sweep(approved, i, {target.store, target.policy, target.sources}, journal, context.clock,
+    SweepReport report = sweep(approved, i, {target.store, target.policy, target.sources, target.holds}, journal, context.clock,
                                options, context.progress, context.stop);
     outcome.report.buckets[target.policy.name] = report.figures;
     if (report.refusal) outcome.refusals.push_back(std::move(*report.refusal));

@@ -48,6 +48,7 @@ struct ApplyTarget {
   const BucketPolicy& policy;
   std::span<const SourceBinding> sources;
   std::filesystem::path scratch;
+  std::span<SourceHold* const> holds = {};
 };
 
 // How a run ended: its report is also in the history.

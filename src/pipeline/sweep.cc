@@ -1,6 +1,7 @@
 #include "pipeline/sweep.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -14,15 +15,40 @@ namespace {
 constexpr int kMaxRechecksPerBatch = 5;
 constexpr std::size_t kMaxInDoubt = 10'000;
 
-// Open while the recheck is fresh (invariant 12).
+constexpr std::chrono::seconds kAskAgain{1};  // how long a lock in a database is believed to be ours
+
+// The locks that keep sweeps on other hosts away (invariant 9). Thread-safe; once lost is lost.
+class Holds {
+ public:
+  Holds(const Clock& clock, std::span<SourceHold* const> holds) : clock_(clock), holds_(holds) {}
+
+  bool are_ours() {
+    const std::scoped_lock lock(mutex_);
+    if (holds_.empty() || lost_ || clock_.boot_now() < believed_until_) return !lost_;
+    const BootTime asked = clock_.boot_now();
+    lost_ = !std::all_of(holds_.begin(), holds_.end(), [](SourceHold* hold) { return hold->still_held(); });
+    believed_until_ = asked + kAskAgain;
+    return !lost_;
+  }
+
+ private:
+  const Clock& clock_;
+  std::span<SourceHold* const> holds_;
+  std::mutex mutex_;
+  bool lost_ = false;
+  BootTime believed_until_;
+};
+
+// Open while the recheck is fresh (invariant 12) and nobody else may be sweeping.
 class FreshGate final : public SendGate {
  public:
-  FreshGate(const Clock& clock, BootTime valid_until) : clock_(clock), valid_until_(valid_until) {}
-  bool is_open() const override { return clock_.boot_now() < valid_until_; }
+  FreshGate(const Clock& clock, BootTime valid_until, Holds& holds) : clock_(clock), valid_until_(valid_until), holds_(holds) {}
+  bool is_open() const override { return holds_.are_ours() && clock_.boot_now() < valid_until_; }
 
  private:
   const Clock& clock_;
   BootTime valid_until_;
+  Holds& holds_;
 };
 
 class Sweep {
@@ -30,7 +56,7 @@ class Sweep {
   Sweep(const BucketPlan& plan, const SweepTarget& target, JournalLog& journal, Clock& clock, const SweepOptions& options,
         Progress& progress, std::stop_token stop)
       : plan_(plan), target_(target), journal_(journal), clock_(clock), options_(options), progress_(progress),
-        stop_(std::move(stop)),
+        stop_(std::move(stop)), holds_(clock, target.holds),
         rechecker_(target.sources, plan.sources, target.policy, clock, options.recheck, progress) {
     report_.figures = plan.figures;
     report_.untouched = plan.candidates;
@@ -86,6 +112,7 @@ class Sweep {
   // A batch is rechecked again as long as parts of it could not be sent while the verdict was fresh.
   Result<void> sweep_batch(std::vector<ObjectMeta> batch) {
     crash_point("sweep.batch.begin");
+    if (!holds_.are_ours()) return lock_lost();
     for (int attempt = 0; attempt < kMaxRechecksPerBatch && !batch.empty(); ++attempt) {
       const auto verdict = recheck(batch);
       if (!verdict || verdict->refusal) {
@@ -101,9 +128,18 @@ class Sweep {
       if (!std::exchange(has_begun_, true)) TRY(options_.before_first_intent());
       TRY(journal_.intend(options_.run_id, plan_.bucket, plan_.bucket_identity, batch));
       crash_point("sweep.intended");
-      TRY(send(batch, FreshGate(clock_, verdict->valid_until)));
+      TRY(send(batch, FreshGate(clock_, verdict->valid_until, holds_)));
+      if (!holds_.are_ours()) {
+        TRY(give_up(batch, "the lock in the database was lost before it was sent"));
+        return lock_lost();
+      }
     }
     return give_up(batch, "the references could not be rechecked often enough to delete it in time");
+  }
+
+  Error lock_lost() const {
+    return Error{ErrorCode::locked, format("the lock on '{}' in the database was lost, so a sweep on another host may have begun", plan_.bucket),
+                 "nothing more was sent; see why the database ended the session, then make a new plan"};
   }
 
   Result<void> give_up(const std::vector<ObjectMeta>& batch, const std::string& why) {
@@ -233,6 +269,7 @@ class Sweep {
   const SweepOptions& options_;
   Progress& progress_;
   std::stop_token stop_;
+  Holds holds_;
   Rechecker rechecker_;
   SweepReport report_;
   std::vector<Deletion> outcomes_;

@@ -16,6 +16,7 @@
 #include "ports/journal.h"
 #include "ports/object_store.h"
 #include "ports/progress.h"
+#include "ports/reference_source.h"
 
 namespace heimdall {
 
@@ -24,6 +25,7 @@ struct SweepTarget {
   ObjectStore& store;
   const BucketPolicy& policy;
   std::span<const SourceBinding> sources;
+  std::span<SourceHold* const> holds = {};  // locks against sweeps on other hosts: once one is lost, nothing more is sent
 };
 
 struct SweepOptions {

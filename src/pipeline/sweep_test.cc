@@ -121,6 +121,57 @@ TEST_F(SweepTest, one_of_several_sources_is_enough_to_keep) {
   EXPECT_EQ(world_.outcome("orphan/102"), Outcome::skipped_referenced);
 }
 
+// A source whose recheck is a query of the user's own: it gets the keys, plain and as URIs, whatever the mapping.
+TEST_F(SweepTest, a_recheck_query_is_asked_for_keys_and_believed) {
+  world_.policy.sources[0].mapping.as = KeyForm::automatic;
+  world_.source().data().looks_up_keys = true;
+  world_.put_orphans(3);
+  const ApprovedPlan plan = world_.approved_plan();
+  world_.source().data().after_rows = [&, done = false]() mutable {
+    if (!std::exchange(done, true)) world_.source().add("s3://raw/orphan/101");
+  };
+  const SweepReport report = world_.sweep_only(plan);
+  EXPECT_GT(world_.source().lookups(), 0U);
+  EXPECT_EQ(world_.outcome("orphan/101"), Outcome::skipped_referenced);
+  EXPECT_EQ(report.figures.orphans_deleted, 2U);
+}
+
+class LosableHold final : public SourceHold {
+ public:
+  bool still_held() override { return !lost; }
+  bool lost = false;
+};
+
+// Invariant 9: another host may sweep from then on.
+TEST_F(SweepTest, sends_nothing_more_once_a_lock_in_a_database_is_lost) {
+  LosableHold hold;
+  world_.holds = {&hold};
+  world_.put_orphans(9);  // three batches
+  const ApprovedPlan plan = world_.approved_plan();
+  world_.store.before_remove = [&](const ObjectMeta&) {
+    hold.lost = true;
+    world_.clock.advance(2s);
+  };
+  const SweepReport report = world_.sweep_only(plan);
+  ASSERT_TRUE(report.failure.has_value());
+  EXPECT_EQ(report.failure->code, ErrorCode::locked);
+  EXPECT_EQ(report.figures.orphans_deleted, 0U);
+  EXPECT_EQ(report.figures.deletion_failures, 3U);
+  EXPECT_EQ(report.untouched, 6U);
+  EXPECT_EQ(world_.journal.in_doubt("").value().size(), 0U);
+}
+
+TEST_F(SweepTest, a_lock_that_was_lost_before_the_first_batch_leaves_everything_as_it_was) {
+  LosableHold hold;
+  hold.lost = true;
+  world_.holds = {&hold};
+  world_.put_orphans(4);
+  const SweepReport report = world_.sweep_only(world_.approved_plan());
+  EXPECT_EQ(report.failure.value().code, ErrorCode::locked);
+  EXPECT_THAT(removed_keys(), IsEmpty());
+  EXPECT_EQ(world_.journal.intents(), 0U);
+}
+
 // Invariant 2.
 TEST_F(SweepTest, deletes_nothing_when_the_recheck_is_blind) {
   world_.put_orphans(4);

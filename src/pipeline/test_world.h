@@ -115,7 +115,7 @@ class World {
     const auto bound = bindings();
     if (options.run_id.empty()) options.run_id = "sweep-1";
     options.recheck.scratch = directory / "wave";
-    return sweep(plan, 0, {*store_port, policy, bound}, *journal_port, clock, options, progress, stop.get_token());
+    return sweep(plan, 0, {*store_port, policy, bound, holds}, *journal_port, clock, options, progress, stop.get_token());
   }
   Result<RecoverReport> recover_all() { return recover(*store_port, *journal_port, history, clock, stop.get_token()); }
 
@@ -138,6 +138,7 @@ class World {
   ObjectStore* store_port = &store;
   JournalLog* journal_port = &journal;
   std::vector<ReferenceSource*> source_ports;
+  std::vector<SourceHold*> holds;
 };
 
 }  // namespace heimdall::testing

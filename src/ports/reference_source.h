@@ -71,6 +71,10 @@ class ReferenceSource {
   // unsupported sources get a whole read() at each recheck instead.
   virtual Result<LookupCost> lookup_cost() = 0;
 
+  // True where lookup() is a query of the user's own that takes object keys, plain and as s3://bucket/key, and is believed whatever the
+  // mapping; else it takes what the mapping's inverse says.
+  virtual bool looks_up_keys() const { return false; }
+
   // The rows whose value is among `values`, from a snapshot taken after this call began. Same rules as read().
   virtual Result<ReadSummary> lookup(std::span<const std::string> values, RowSink& sink, std::stop_token stop) = 0;
 

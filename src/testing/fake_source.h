@@ -26,6 +26,7 @@ struct FakeSourceData {
   std::optional<std::string> partial = std::nullopt;
   LookupCost lookup_cost = LookupCost::indexed;
   bool can_read_again = true;
+  bool looks_up_keys = false;
   std::size_t batch_size = 1024;
   std::function<void()> before_read = {};    // at the beginning of read() and lookup(), before their snapshot
   std::function<void()> after_rows = {};     // after their last row, before they return
@@ -53,6 +54,7 @@ class FakeSource final : public ReferenceSource {
   Result<ReadSummary> read(RowSink& sink, std::stop_token stop) override;
   bool can_read_again() const override { return data_.can_read_again; }
   Result<LookupCost> lookup_cost() override { return data_.lookup_cost; }
+  bool looks_up_keys() const override { return data_.looks_up_keys; }
   Result<ReadSummary> lookup(std::span<const std::string> values, RowSink& sink, std::stop_token stop) override;
   Result<void> wait_for_writers(const WriterMark& mark, std::chrono::milliseconds patience, std::stop_token stop) override;
 

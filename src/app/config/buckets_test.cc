@@ -242,7 +242,7 @@ TEST(ConfigBuckets, a_reference_has_one_kind) {
   EXPECT_EQ(problems_of_reference("{list: k.txt, taken_at: yesterday}"),
             "7:42: 'taken_at' must be a time such as 2026-11-23T00:14:16Z, not 'yesterday'");
   EXPECT_EQ(problems_of_reference("{database: app, query: x, recheck: SELECT 1 WHERE k = $1}"),
-            "7:53: 'recheck' is not implemented in this version");
+            "7:53: 'recheck' for an SQLite database is not implemented in this version");
   EXPECT_THAT(problems_of_reference("{database: app, query: x, json: files}"), StartsWith("7:50: "));
 }
 

@@ -155,10 +155,8 @@ struct FeatureState {
 FeatureState state_of(Feature feature) {
   using enum FeatureState::Status;
   switch (feature) {
-    case Feature::s3: return {"'type: s3'", planned};
-    case Feature::postgresql: return {"'type: postgresql'", planned};
     case Feature::quarantine: return {"'mode: quarantine'", planned};
-    case Feature::recheck_query: return {"'recheck'", planned};
+    case Feature::sqlite_recheck: return {"'recheck' for an SQLite database", planned};
     case Feature::schedules: return {"the section 'schedules'", planned};
     case Feature::http: return {"the section 'http'", planned};
     case Feature::events: return {"the section 'events'", planned};

@@ -38,6 +38,8 @@ struct S3StoreConfig {
   std::optional<std::string> profile;  // of the AWS chain
   SecretSource access_key, secret_key;
   SecretSource delete_access_key, delete_secret_key;  // the sweep's own; planning never sees them
+  std::optional<std::filesystem::path> ca_file;       // absolute; else the system's
+  std::chrono::milliseconds request_timeout = std::chrono::seconds(20);
 };
 
 struct StoreConfig {

@@ -135,15 +135,6 @@ TEST(Config, stores_are_checked) {
 
 // A setting that is silently ignored does something else than was asked.
 TEST(Config, what_is_not_implemented_is_refused) {
-  const std::string s3 =
-      replaced(config_text(), "{type: directory, path: ./media}",
-               "{type: s3, endpoint: \"http://127.0.0.1:9000\", region: eu, path_style: true, access_key_env: A, secret_key_file: s,"
-               " delete_access_key_env: B, delete_secret_key_env: C, profile: p}");
-  EXPECT_EQ(problems_of(s3), "2:17: 'type: s3' is not implemented in this version");
-  const std::string postgresql =
-      replaced(config_text(), "{type: sqlite, path: ./app.db}",
-               "{type: postgresql, url: \"postgresql://me@db/app\", primary_url: \"postgresql://me@primary/app\", password_file: pw}");
-  EXPECT_EQ(problems_of(postgresql), "3:25: 'type: postgresql' is not implemented in this version");
   EXPECT_EQ(problems_of(config_text("schedules:\n  - {name: n, task: cleanup, cron: \"0 3 * * *\", time_zone: Europe/Rome}\n")),
             "9:3: the section 'schedules' is not implemented in this version");
   EXPECT_EQ(problems_of(config_text("http: {listen: \"127.0.0.1:8001\", token_env: T}\n")),
@@ -151,6 +142,38 @@ TEST(Config, what_is_not_implemented_is_refused) {
   EXPECT_EQ(problems_of(config_text("events: {database: app, delay: 15m}\n")),
             "8:9: the section 'events' is not implemented in this version");
   EXPECT_EQ(problems_of(config_text("defaults: {mode: quarantine}\n")), "8:18: 'mode: quarantine' is not implemented in this version");
+}
+
+TEST(Config, an_s3_store_with_all_its_keys) {
+  const std::string text =
+      replaced(config_text(), "{type: directory, path: ./media}",
+               "{type: s3, endpoint: \"http://127.0.0.1:9000\", region: eu, path_style: true, access_key_env: A, secret_key_file: s,"
+               " delete_access_key_env: B, delete_secret_key_env: C, profile: p, ca_file: ca.pem, request_timeout: 5s}");
+  ASSERT_EQ(problems_of(text), "accepted");
+  const Config config = parse_text(text).value();
+  const S3StoreConfig& s3 = config.stores.front().s3;
+  EXPECT_EQ(s3.endpoint, "http://127.0.0.1:9000");
+  EXPECT_EQ(s3.path_style, true);
+  EXPECT_EQ(s3.access_key.environment, "A");
+  EXPECT_EQ(s3.secret_key.file, "/srv/s");
+  EXPECT_EQ(s3.ca_file, "/srv/ca.pem");
+  EXPECT_EQ(s3.request_timeout, std::chrono::seconds(5));
+}
+
+TEST(Config, half_a_pair_of_keys_is_refused) {
+  const std::string half = replaced(config_text(), "{type: directory, path: ./media}",
+                                    "{type: s3, endpoint: \"http://h\", delete_access_key_env: B}");
+  EXPECT_THAT(problems_of(half), HasSubstr("'delete_access_key' needs 'delete_secret_key_env' or 'delete_secret_key_file' beside it"));
+}
+
+TEST(Config, a_postgresql_database_with_all_its_keys) {
+  const std::string text =
+      replaced(config_text(), "{type: sqlite, path: ./app.db}",
+               "{type: postgresql, url: \"postgresql://me@db/app\", primary_url: \"postgresql://me@primary/app\", password_file: pw}");
+  ASSERT_EQ(problems_of(text), "accepted");
+  const Config config = parse_text(text).value();
+  EXPECT_EQ(config.databases.front().primary_url, "postgresql://me@primary/app");
+  EXPECT_EQ(config.databases.front().password.file, "/srv/pw");
 }
 
 TEST(Config, what_is_not_implemented_is_checked_all_the_same) {

@@ -54,6 +54,7 @@ void add_reference(CanonicalText& text, const Config& config, const ReferenceCon
   text.add("table", reference.table);
   text.add("column", reference.column);
   text.add("json", reference.json.value_or(""));
+  text.add("recheck", reference.recheck.value_or(""));
   text.add("list", reference.list.string());
   text.add("line_end", reference.line_end == ReferenceConfig::LineEnd::null ? "null" : "newline");
   text.add("taken_at", reference.taken_at ? rfc3339_exact(*reference.taken_at) : "");

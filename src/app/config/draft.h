@@ -12,7 +12,7 @@
 namespace heimdall {
 
 // What the schema knows and reads, and what a version may not be able to do yet. See is_implemented().
-enum class Feature { s3, postgresql, quarantine, recheck_query, schedules, http, events };
+enum class Feature { quarantine, sqlite_recheck, schedules, http, events };
 
 // Where the parts of one bucket entry stand in the file, for the checks that compare entries.
 struct BucketMarks {

@@ -55,6 +55,10 @@ void read_directory_store(Section& section, DirectoryStoreConfig& store, const R
   }
 }
 
+std::string replaced_end(std::string_view text, std::string_view end, std::string_view by) {
+  return std::string(text.substr(0, text.size() - end.size())).append(by);
+}
+
 void read_s3_store(Section& section, S3StoreConfig& store, const ReadContext& context) {
   section.require("endpoint");
   if (const auto url = read_url(section, "endpoint", {"http://", "https://"}, "use access_key_env and secret_key_env"))
@@ -66,6 +70,21 @@ void read_s3_store(Section& section, S3StoreConfig& store, const ReadContext& co
   store.secret_key = read_secret(section, "secret_key", context);
   store.delete_access_key = read_secret(section, "delete_access_key", context);
   store.delete_secret_key = read_secret(section, "delete_secret_key", context);
+  for (const std::string name : {"access_key", "secret_key", "delete_access_key", "delete_secret_key"}) {
+    const auto has = [&](const std::string& key) { return section.has(key + "_env") || section.has(key + "_file"); };
+    const std::string other = name.ends_with("access_key") ? replaced_end(name, "access_key", "secret_key")
+                                                           : replaced_end(name, "secret_key", "access_key");
+    if (has(name) && !has(other)) {
+      section.problem(section.has(name + "_env") ? name + "_env" : name + "_file", format("'{}' needs '{}_env' or '{}_file' beside it", name, other, other));
+    }
+  }
+  store.ca_file = read_path(section, "ca_file", context);
+  if (const auto timeout = section.duration("request_timeout")) {
+    if (*timeout < std::chrono::seconds(1) || *timeout > std::chrono::minutes(10)) {
+      section.problem("request_timeout", "'request_timeout' must be from 1s to 10m");
+    }
+    store.request_timeout = *timeout;
+  }
 }
 
 // Runs `read(entry, mark)` for each entry of a mapping of named things.
@@ -90,7 +109,6 @@ void read_store(const YamlEntry& entry, ReadContext& context) {
   const auto kind = section.choice<StoreKind>("type", {{"directory", StoreKind::directory}, {"s3", StoreKind::s3}});
   if (kind) {
     store.kind = *kind;
-    if (*kind == StoreKind::s3) context.draft.features.push_back({Feature::s3, section.mark_of("type")});
     *kind == StoreKind::s3 ? read_s3_store(section, store.s3, context) : read_directory_store(section, store.directory, context);
     section.finish();  // without a type nobody knows which keys are right
   }
@@ -124,7 +142,6 @@ void read_database(const YamlEntry& entry, ReadContext& context) {
   const auto kind = section.choice<DatabaseKind>("type", {{"sqlite", DatabaseKind::sqlite}, {"postgresql", DatabaseKind::postgresql}});
   if (kind) {
     database.kind = *kind;
-    if (*kind == DatabaseKind::postgresql) context.draft.features.push_back({Feature::postgresql, section.mark_of("type")});
     *kind == DatabaseKind::postgresql ? read_postgresql(section, database, context) : read_sqlite(section, database, context);
     section.finish();
   }

@@ -77,7 +77,15 @@ void read_database_reference(Section& section, ReferenceConfig& reference, Sourc
     if (const auto selector = JsonSelector::parse(*reference.json); !selector) section.problem("json", with_hint(selector.error()));
   }
   reference.recheck = section.text("recheck");
-  if (reference.recheck) context.draft.features.push_back({Feature::recheck_query, section.mark_of("recheck")});
+  if (reference.recheck) {
+    const DatabaseConfig* const database = context.draft.config.find_database(reference.database);
+    if (database != nullptr && database->kind == DatabaseKind::sqlite) {
+      context.draft.features.push_back({Feature::sqlite_recheck, section.mark_of("recheck")});
+    }
+    if (reference.recheck->find("$1") == std::string::npos) {
+      section.problem("recheck", "'recheck' is a query with $1, the array of keys that are about to be deleted: SELECT ref FROM t WHERE ref = ANY($1)");
+    }
+  }
   for (const char* const key : {"taken_at", "null", "max_list_age"}) {
     if (section.has(key)) section.problem(key, format("'{}' belongs to a list, not to a database reference", key));
   }
