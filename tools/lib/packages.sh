@@ -63,5 +63,5 @@ without_cluster() {
   as_root mkdir -p "$(dirname "$settings")"
   printf 'create_main_cluster = false\n' | as_root tee "$settings" >/dev/null
   "$@"
-  as_root sed -i '/^create_main_cluster = false$/d' "$settings"
+  as_root cp /usr/share/postgresql-common/createcluster.conf "$settings" # its own text
 }
