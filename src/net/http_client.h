@@ -29,13 +29,13 @@ enum class Connection {
 struct HttpRequest {
   HttpMethod method = HttpMethod::get;
   std::string url;  // percent-encoded; sent exactly as it is, dots and slashes included
-  std::vector<HttpHeader> headers;
-  std::string body;
+  std::vector<HttpHeader> headers = {};
+  std::string body = {};
   std::chrono::milliseconds timeout = std::chrono::seconds(20);  // of the whole exchange
   Connection connection = Connection::any;
   std::size_t max_body_bytes = std::size_t{64} << 20;  // of the answer; more is an error, not a cut answer
   // Asked when the connection stands and the request is about to leave; false: it does not. Called on the client's own thread.
-  std::function<bool()> may_send;
+  std::function<bool()> may_send = {};
 };
 
 struct HttpResponse {
@@ -48,7 +48,7 @@ struct HttpResponse {
 };
 
 struct HttpClientOptions {
-  std::string ca_file;  // PEM bundle instead of the system's; empty: the system's, or $SSL_CERT_FILE
+  std::string ca_file = {};  // PEM bundle instead of the system's; empty: the system's, or $SSL_CERT_FILE
   unsigned max_connections = 16;
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);
   std::string user_agent = "heimdall-storage";
@@ -56,13 +56,14 @@ struct HttpClientOptions {
 
 // HTTP/1.1 over libcurl's multi interface, on one thread of its own. Redirects are answers like any other. Thread-safe.
 //
-// A complete answer, whatever its status, is a value. Errors tell what is known about the request:
+// A complete answer, whatever its status, is a value; complete means that its headers ended, and that Content-Length or chunks marked the
+// end of its body. Errors tell what is known about the request:
 //   unavailable         it did not leave as a whole, or did not reach a server (name, refused, TLS, connect time-out): safe to send again
 //   in_doubt            it left, and no complete answer came (time-out, reset, half a body): the server may have acted on it
 //   cancelled           may_send said no: nothing was sent
 //   permission_denied   the server's certificate is not trusted
 //   invalid_argument    the URL cannot be used
-//   corrupt             the answer exceeds max_body_bytes or is no HTTP
+//   corrupt             the answer exceeds max_body_bytes or is no HTTP: the request left, as with in_doubt
 class HttpClient {
  public:
   static Result<std::unique_ptr<HttpClient>> create(HttpClientOptions options);

@@ -1,7 +1,5 @@
 #include "net/http_exchange.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <charconv>
 
@@ -17,7 +15,8 @@ constexpr std::size_t kMaxReserve = std::size_t{1} << 20;
 constexpr long kReceiveBuffer = 128L << 10;
 
 bool same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string_view trimmed(std::string_view text) {
