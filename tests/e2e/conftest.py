@@ -37,3 +37,64 @@ def faketime():
 def root():
     if os.getuid() != 0:
         pytest.skip("needs root")
+
+
+# Servers, one of each kind for all tests; what a test makes there goes with its world. Tests on directories need none of it.
+
+@pytest.fixture(scope="session")
+def servers():
+    import servers
+    return servers
+
+
+@pytest.fixture(scope="session")
+def minio(servers):
+    server = servers.S3Server("minio")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def versitygw(servers):
+    server = servers.S3Server("versitygw")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql(servers):
+    server = servers.PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3_world(servers, minio):
+    world = servers.S3World(minio)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def proxied(servers, minio):
+    """A world whose bucket is reached through `world.proxy`."""
+    proxy = servers.MisbehavingProxy(minio.endpoint)
+    world = servers.S3World(minio, endpoint=proxy.endpoint)
+    world.proxy = proxy
+    yield world
+    world.close()
+    proxy.close()
+
+
+@pytest.fixture
+def postgres_world(servers, postgresql):
+    world = servers.PostgresWorld(postgresql)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def full_world(servers, minio, postgresql):
+    world = servers.FullWorld(minio, postgresql)
+    yield world
+    world.close()
