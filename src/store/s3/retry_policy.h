@@ -26,7 +26,8 @@ class RetryPolicy {
 
   // throttled and unavailable may be tried again; in_doubt only where the request changes nothing.
   enum class Effect { none, mutates };
-  // How long to wait before attempt number `attempt` + 1 (the first is 1); nullopt: give up. Honours error.retry_after.
+  // How long to wait before attempt number `attempt` + 1 (the first is 1); nullopt: give up. Never shorter
+  // than error.retry_after; one of more than 6 * max_delay is given up, so that the caller can say so instead of seeming to hang.
   std::optional<std::chrono::milliseconds> next(const Error& error, int attempt, Effect effect);
   void succeeded();
 
