@@ -26,8 +26,8 @@ FAR = {"max_orphan_ratio": 1.0, "max_unreferenced_class": 1000000}  # guards tha
 class Server:
     """What tests/servers/server runs: minio, versitygw or postgresql."""
 
-    def __init__(self, kind):
-        self.process = subprocess.Popen([TOP / "tests" / "servers" / "server", kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, kind, *options):
+        self.process = subprocess.Popen([TOP / "tests" / "servers" / "server", kind, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.kind = kind
         self._read("run tools/test once: it installs the servers")
 
@@ -53,9 +53,9 @@ class S3Server(Server):
         self.endpoint = self.facts["endpoint"]
         self.objects = pathlib.Path(self.facts["data"]) / "objects"
         self.s3 = self.client("s3")
+        self.s3.meta.events.register("before-sign.s3", _add_headers)
 
     def client(self, service):
-        # Clients are not made in threads: boto3 says so.
         return boto3.client(service, endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=self.facts["access_key"],
                             aws_secret_access_key=self.facts["secret_key"],
                             config=botocore.config.Config(s3={"addressing_style": "path"}, proxies={}, max_pool_connections=32,
@@ -81,7 +81,7 @@ def deny(*actions, resource="*"):
     return {"Effect": "Deny", "Action": list(actions), "Resource": [f"arn:aws:s3:::{resource}"]}
 
 
-_headers = threading.local()
+_headers = threading.local()  # of with_headers; clients are shared by threads
 
 
 def _add_headers(request, **_):
@@ -92,8 +92,7 @@ def _add_headers(request, **_):
 class with_headers:
     """Requests of boto3 in this thread carry these too."""
 
-    def __init__(self, client, **headers):
-        client.meta.events.register("before-sign.s3", _add_headers, unique_id="tests")
+    def __init__(self, **headers):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def __enter__(self):
@@ -127,7 +126,7 @@ class S3World(World):
     def remove_bucket(self, name):
         try:
             if self.server.kind == "minio":
-                with with_headers(self.s3, x_minio_force_delete="true"):
+                with with_headers(x_minio_force_delete="true"):
                     self.s3.delete_bucket(Bucket=name)
             else:
                 for key in self.keys(name):
@@ -157,7 +156,7 @@ class S3World(World):
         date = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
         for key in keys:
             if self.server.kind == "minio":
-                with with_headers(self.s3, X_Minio_Source_Mtime=date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                with with_headers(X_Minio_Source_Mtime=date.strftime("%Y-%m-%dT%H:%M:%SZ"),
                                   X_Minio_Source_Replication_Request="true", X_Amz_Bucket_Replication_Status="REPLICA"):
                     self.s3.put_object(Bucket=bucket or self.name, Key=key, Body=data)
             else:
