@@ -54,6 +54,7 @@ enum class TryBy {
 struct DeleteFacts {
   bool proved = false;             // false: only `writing` can tell
   bool honours_if_match = false;   // seen: a delete with a wrong ETag was refused. Only `writing` can see it
+  std::string not_told = {};       // what `writing` could not try or tidy up, and why; one sentence, or empty
 };
 
 // The half of a store that cannot change anything: all that planning ever gets. Thread-safe.

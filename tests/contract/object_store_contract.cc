@@ -1,6 +1,7 @@
 #include "object_store_contract.h"
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <set>
 
@@ -66,7 +67,7 @@ std::vector<std::string> odd_keys() {
 
 // Random keys over a small alphabet that sorts around '/', none a folder of another.
 std::set<std::string> random_keys(std::mt19937& random, int wanted) {
-  constexpr std::string_view kAlphabet = "-.0a\xC3";
+  constexpr std::array<std::string_view, 5> kAlphabet = {"-", ".", "0", "a", "\xC3\xA9"};  // S3 takes UTF-8 only
   std::set<std::string> result;
   for (int i = 0; i < wanted; ++i) {
     std::string key;

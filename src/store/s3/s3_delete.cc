@@ -1,1 +1,199 @@
-// Comes.
+#include "store/s3/s3_delete.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <numeric>
+
+#include "base/format.h"
+#include "base/text.h"
+#include "store/s3/s3_inspect.h"
+
+namespace heimdall {
+
+S3Removal::S3Removal(S3Session& session, S3Sightings& sightings, std::span<const ObjectMeta> objects, const SendGate& gate,
+                     FindConditions find_conditions)
+    : session_(session), sightings_(sightings), objects_(objects), gate_(gate), find_conditions_(std::move(find_conditions)),
+      outcomes_(objects.size()), went_out_(objects.size(), 0), pending_(objects.size()) {
+  std::iota(pending_.begin(), pending_.end(), std::size_t{0});
+}
+
+std::vector<RemoveOutcome> S3Removal::run() {
+  for (int attempt = 1; !pending_.empty(); ++attempt) {
+    if (gate_.is_open()) compare();
+    if (gate_.is_open() && !pending_.empty() && !conditions_) {
+      conditions_ = find_conditions_();
+      compare();  // only what has become old meanwhile
+    }
+    if (pending_.empty()) break;
+    if (!gate_.is_open()) {
+      settle_rest(Kind::not_sent);
+      break;
+    }
+    send();
+    if (pending_.empty()) break;
+    const auto wait = session_.wait_before_change(*not_now_, attempt);
+    if (!wait) settle_rest(Kind::failed, not_now_->message);
+    else session_.clock().sleep_for(*wait, {});
+  }
+  std::vector<RemoveOutcome> result;
+  result.reserve(outcomes_.size());
+  for (auto& outcome : outcomes_) result.push_back(outcome ? *std::move(outcome) : RemoveOutcome{});
+  return result;
+}
+
+void S3Removal::settle_rest(Kind kind, const std::string& message) {
+  for (const std::size_t i : pending_) settle(i, kind, message);
+  pending_.clear();
+}
+
+void S3Removal::drop_settled() {
+  std::erase_if(pending_, [&](std::size_t i) { return outcomes_[i].has_value(); });
+}
+
+// Invariant 5: key, ETag, size and date as planned, a moment before the request leaves.
+void S3Removal::compare() {
+  const BootTime since = session_.clock().boot_now();
+  Indices asked;
+  std::vector<ObjectKey> keys;
+  for (const std::size_t i : pending_) {
+    if (sightings_.saw(objects_[i], since)) continue;
+    asked.push_back(i);
+    keys.push_back(objects_[i].key);
+  }
+  const auto found = S3Inspection(session_).inspect(keys);
+  for (std::size_t n = 0; n < asked.size(); ++n) compare_one(asked[n], found[n], since);
+  drop_settled();
+}
+
+void S3Removal::compare_one(std::size_t i, const Result<ObjectMeta>& found, BootTime since) {
+  if (!found && found.error().code == ErrorCode::not_found) {
+    settle(i, went_out_[i] != 0 ? Kind::deleted : Kind::already_gone);
+  } else if (!found) {
+    settle(i, Kind::failed, format("nothing was sent, because it could not be compared: {}", found.error().message));
+  } else if (*found != objects_[i]) {
+    settle(i, Kind::changed, "another object is there now");
+  } else if (!found->last_modified) {
+    settle(i, Kind::failed, "nothing was sent, because its date is not known");
+  } else {
+    sightings_.add(*found, since);
+  }
+}
+
+bool S3Removal::goes_single(std::size_t i) const {
+  const std::string& key = objects_[i].key.bytes();
+  const bool only_single_is_safe = conditions_->single && !conditions_->multi;
+  // HEAD proved how the server reads a leading slash in a path, not in a body.
+  return only_single_is_safe || !xml_can_carry(key) || key.front() == '/';
+}
+
+void S3Removal::send() {
+  Indices batch, singles;
+  for (const std::size_t i : pending_) {
+    sightings_.forget(objects_[i].key);
+    (goes_single(i) ? singles : batch).push_back(i);
+  }
+  if (!batch.empty()) send_multi(batch);
+  send_singles(singles);
+  drop_settled();
+}
+
+void S3Removal::send_multi(const Indices& batch) {
+  std::vector<DeleteItem> items;
+  for (const std::size_t i : batch) items.push_back({objects_[i].key.bytes(), conditions_->multi ? objects_[i].etag : std::string_view()});
+  const auto response = session_.change(multi_delete_call(session_.endpoint(), items), gate_);
+  if (!response) {
+    for (const std::size_t i : batch) take_error(i, response.error());
+    return;
+  }
+  const auto answer = parse_delete_result(response->body);
+  if (answer) return take_answer(batch, *answer);
+  for (const std::size_t i : batch) settle(i, Kind::in_doubt, answer.error().message);
+}
+
+// By key, never by place: MinIO answers the second of two equal keys with an empty one. What is named both ways, or not at all, is in doubt.
+void S3Removal::take_answer(const Indices& batch, const DeleteAnswer& answer) {
+  std::map<std::string_view, const S3Problem*> said;  // nullptr: deleted
+  std::vector<std::string_view> contradicted;
+  for (const std::string& key : answer.deleted) said.emplace(key, nullptr);
+  for (const auto& refused : answer.refused) {
+    const auto [place, is_new] = said.emplace(refused.key, &refused.problem);
+    if (!is_new && place->second == nullptr) contradicted.push_back(refused.key);
+  }
+  for (const std::size_t i : batch) {
+    const std::string& key = objects_[i].key.bytes();
+    const auto found = said.find(key);
+    if (found == said.end()) settle(i, Kind::in_doubt, "the answer does not name it");
+    else if (std::find(contradicted.begin(), contradicted.end(), key) != contradicted.end()) {
+      settle(i, Kind::in_doubt, "the answer calls it both deleted and refused");
+    } else if (found->second == nullptr) settle(i, Kind::deleted);
+    else take_refusal(i, *found->second);
+  }
+}
+
+void S3Removal::take_refusal(std::size_t i, const S3Problem& problem) {
+  const std::string& code = problem.code;
+  const std::string message = format("the server refuses to delete it: {} ({})", printable(problem.message), printable(code));
+  if (is_throttling_code(code)) {
+    went_out_[i] = 1;
+    not_now_ = Error{ErrorCode::throttled, message};
+  } else if (code == "NoSuchKey") {
+    settle(i, Kind::already_gone);
+  } else if (code == "PreconditionFailed" || code == "ConditionalRequestConflict") {
+    look_why(i, message);
+  } else if (code == "AccessDenied" || code == "InvalidRequest" || code == "MethodNotAllowed" || code == "InvalidObjectState") {
+    settle(i, Kind::failed, message);
+  } else {
+    settle(i, Kind::in_doubt, message);
+  }
+}
+
+void S3Removal::send_singles(const Indices& batch) {
+  std::deque<S3Session::Pending> under_way;
+  const std::size_t most = std::max(1U, session_.options().max_in_flight);
+  std::size_t next = 0;
+  for (const std::size_t i : batch) {
+    for (; next < batch.size() && under_way.size() < most; ++next) {
+      const ObjectMeta& object = objects_[batch[next]];
+      under_way.push_back(session_.start_change(
+          delete_call(session_.endpoint(), object.key.bytes(), if_etag(batch[next], conditions_->single)), gate_));
+    }
+    const auto answer = session_.finish_change(std::move(under_way.front()));
+    under_way.pop_front();
+    take_single(i, answer);
+  }
+}
+
+void S3Removal::take_single(std::size_t i, const Result<HttpResponse>& answer) {
+  if (!answer) {
+    take_error(i, answer.error());
+  } else if (answer->status == 204 || (answer->status == 200 && answer->body.empty())) {
+    settle(i, Kind::deleted);
+  } else {
+    settle(i, Kind::in_doubt, format("the answer {} is none that an S3 server gives to a delete", answer->status));
+  }
+}
+
+bool S3Removal::take_error(std::size_t i, const Error& error) {
+  switch (error.code) {
+    case ErrorCode::cancelled: settle(i, Kind::not_sent); return false;
+    case ErrorCode::in_doubt: settle(i, Kind::in_doubt, error.message); return false;
+    case ErrorCode::not_found: settle(i, Kind::already_gone); return false;
+    case ErrorCode::failed_precondition: look_why(i, error.message); return false;
+    case ErrorCode::throttled:
+    case ErrorCode::unavailable:
+      if (error.code == ErrorCode::throttled) went_out_[i] = 1;
+      not_now_ = error;
+      return true;
+    default: settle(i, Kind::failed, error.hint.empty() ? error.message : error.message + "; " + error.hint); return false;
+  }
+}
+
+void S3Removal::look_why(std::size_t i, const std::string& refusal) {
+  const auto found = std::move(S3Inspection(session_).head({&objects_[i].key, 1}).front());
+  if (!found && found.error().code == ErrorCode::not_found) settle(i, Kind::already_gone);
+  else if (found && *found != objects_[i]) settle(i, Kind::changed, "another object is there now");
+  else settle(i, Kind::failed, refusal);
+}
+
+}  // namespace heimdall

@@ -1,1 +1,115 @@
-// Comes.
+#include "store/s3/s3_listing.h"
+
+#include "base/format.h"
+#include "base/text.h"
+#include "store/s3/s3_xml.h"
+
+namespace heimdall {
+
+namespace {
+
+constexpr std::size_t kPageKeys = 1000;
+// 1000 keys of 1024 bytes, each encoded in three, and as much again for the rest.
+constexpr std::size_t kMaxPageBytes = std::size_t{8} << 20;
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace
+
+std::string askable_prefix(std::string_view prefix) {
+  // A cut character at the end is the one way in which a prefix of a UTF-8 key is none itself.
+  while (!is_utf8(prefix)) prefix.remove_suffix(1);
+  const auto slash = prefix.find_last_of("/\\");
+  const std::string_view last = trimmed(slash == std::string_view::npos ? prefix : prefix.substr(slash + 1));
+  if (last == "." || last == "..") prefix = slash == std::string_view::npos ? std::string_view() : prefix.substr(0, slash + 1);
+  return std::string(prefix);
+}
+
+S3Call list_call(const S3Endpoint& endpoint, std::string prefix, std::size_t max_keys) {
+  S3Call call;
+  // Without encoding-type=url, keys with control characters would make a document that is no XML.
+  call.query = {{"list-type", "2"}, {"encoding-type", "url"}, {"max-keys", std::to_string(max_keys)}};
+  if (!prefix.empty()) call.query.emplace_back("prefix", std::move(prefix));
+  call.intent = {format("list bucket '{}'", endpoint.bucket()), "s3:ListBucket", "the bucket"};
+  call.max_answer_bytes = kMaxPageBytes;
+  return call;
+}
+
+S3Listing::S3Listing(S3Session& session, ListRange range)
+    : session_(session), range_(std::move(range)), asked_prefix_(askable_prefix(range_.prefix)) {
+  is_done_ = !range_.until.empty() && range_.after >= range_.until;
+}
+
+S3Call S3Listing::call(const std::string& token) const {
+  S3Call call = list_call(session_.endpoint(), asked_prefix_, kPageKeys);
+  if (!token.empty()) call.query.emplace_back("continuation-token", token);
+  return call;
+}
+
+Result<PageStatus> S3Listing::next(ObjectPage& page) {
+  page.clear();
+  if (failure_) return *failure_;
+  if (is_done_) return PageStatus::last;
+  auto status = fetch(page);
+  if (!status) {
+    page.clear();
+    failure_ = status.error();
+    pending_.reset();
+  }
+  return status;
+}
+
+Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
+  const std::string before = previous_;
+  for (int attempt = 1;; ++attempt) {
+    if (!pending_) pending_ = session_.start(call(token_));
+    auto answer = session_.finish(*std::exchange(pending_, std::nullopt));
+    if (!answer) return std::move(answer).error();
+    auto listed = ListPage::parse(std::move(answer->body));
+    Result<void> read = listed ? Result<void>() : Result<void>(std::move(listed).error());
+    if (read) {
+      const std::string& token = listed->next_token();
+      const auto last = listed->last_key();
+      const bool goes_on = !token.empty() && !(last && is_behind(*last));
+      if (goes_on && token == token_) {
+        read = Error{ErrorCode::corrupt, format("the list does not get on: its token is the same as before '{}'", printable(before))};
+      } else if (goes_on) {
+        pending_ = session_.start(call(token));
+      }
+      if (read && !take(*listed, page, read)) pending_.reset();
+      if (read) {
+        token_ = token;
+        is_done_ = !pending_;
+        return is_done_ ? PageStatus::last : PageStatus::more;
+      }
+    }
+    // What was begun on the word of a broken page is not believed either.
+    pending_.reset();
+    page.clear();
+    previous_ = before;
+    if (!session_.wait_for_better(read.error(), attempt)) {
+      return with_context(std::move(read).error(), format("cannot list bucket '{}' at {}", session_.endpoint().bucket(),
+                                                          session_.endpoint().authority()));
+    }
+  }
+}
+
+bool S3Listing::take(const ListPage& listed, ObjectPage& page, Result<void>& visited) {
+  bool goes_on = true;
+  visited = listed.visit(asked_prefix_, previous_, [&](const ObjectView& object) {
+    if (is_behind(object.key)) goes_on = false;
+    else if (object.key.starts_with(range_.prefix) && object.key > range_.after && !is_reserved_key(object.key)) page.add(object);
+  });
+  return goes_on;
+}
+
+bool S3Listing::is_behind(std::string_view key) const {
+  if (!range_.until.empty() && key > range_.until) return true;
+  return key > range_.prefix && !key.starts_with(range_.prefix);
+}
+
+}  // namespace heimdall

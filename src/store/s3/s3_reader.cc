@@ -1,1 +1,107 @@
-// Comes.
+#include "store/s3/s3_reader.h"
+
+#include "base/format.h"
+#include "base/text.h"
+#include "store/s3/http_date.h"
+#include "store/s3/s3_inspect.h"
+#include "store/s3/s3_listing.h"
+#include "store/s3/s3_xml.h"
+
+namespace heimdall {
+
+namespace {
+
+constexpr std::size_t kMaxBucketsBytes = std::size_t{16} << 20;
+
+// versitygw's POSIX backend tells when the bucket's directory last changed.
+bool moves_creation_dates(std::string_view server) { return server.find("VERSITYGW") != std::string_view::npos; }
+
+// One question about the bucket's configuration, as a sub-resource.
+S3Call ask(const S3Endpoint& endpoint, const char* about, std::string what, std::string_view action) {
+  S3Call call;
+  call.query = {{about, ""}};
+  call.intent = {format("{} of bucket '{}'", what, endpoint.bucket()), action, "the bucket"};
+  return call;
+}
+
+}  // namespace
+
+std::string S3Reader::name_here() const {
+  return format("s3:{}@{}", session_->endpoint().bucket(), session_->endpoint().authority());
+}
+
+Result<HttpResponse> S3Reader::head_bucket() {
+  S3Call call{.method = HttpMethod::head};
+  call.intent = {format("find bucket '{}'", session_->endpoint().bucket()), "s3:ListBucket", "the bucket"};
+  return session_->read(std::move(call));
+}
+
+Result<std::string> S3Reader::identity() {
+  TRY_ASSIGN(const HttpResponse found, head_bucket());
+  if (moves_creation_dates(found.header("Server"))) return name_here();
+  S3Call call{.target = S3Target::service};
+  call.intent = {"list the buckets", "s3:ListAllMyBuckets", "all buckets, not only that"};
+  call.max_answer_bytes = kMaxBucketsBytes;
+  const std::string& bucket = session_->endpoint().bucket();
+  const auto date = session_->read_as<std::optional<std::string>>(
+      call, [&](const std::string& body) { return parse_creation_date(body, bucket); });
+  if (date) return *date ? format("s3:{}@{}", bucket, **date) : name_here();
+  // Who may not know falls back. Trouble that passes does not: the bucket must not change its name because of it.
+  const ErrorCode code = date.error().code;
+  if (code == ErrorCode::unavailable || code == ErrorCode::throttled || code == ErrorCode::internal) return date.error();
+  return name_here();
+}
+
+Result<Timestamp> S3Reader::server_time() {
+  TRY_ASSIGN(const HttpResponse answer, head_bucket());
+  if (const auto date = parse_http_date(answer.header("Date"))) return *date;
+  return Error{ErrorCode::corrupt, format("the server at {} does not say what time it is: its answers have no Date",
+                                          session_->endpoint().authority()),
+               "ages of objects need the server's clock; look for a proxy that takes the header away"};
+}
+
+// One range until ranges are cut at keys: always right.
+Result<std::vector<ListRange>> S3Reader::split(std::string_view prefix, unsigned) {
+  return std::vector<ListRange>{{std::string(prefix), "", ""}};
+}
+
+Result<std::unique_ptr<Listing>> S3Reader::list(const ListRange& range) {
+  return std::unique_ptr<Listing>(std::make_unique<S3Listing>(*session_, range));
+}
+
+Result<ObjectMeta> S3Reader::head(const ObjectKey& key) { return std::move(S3Inspection(*session_).head({&key, 1}).front()); }
+
+std::vector<Result<ObjectMeta>> S3Reader::inspect(std::span<const ObjectKey> keys) { return S3Inspection(*session_).inspect(keys); }
+
+Result<StoreFacts> S3Reader::facts() {
+  StoreFacts facts;
+  TRY_ASSIGN(const HttpResponse found, head_bucket());
+  facts.server = found.header("Server");
+  const S3Endpoint& endpoint = session_->endpoint();
+  // Who may not ask, or whose server does not know, is told; trouble is an error.
+  const auto settle = [&](const Error& error) -> Result<void> {
+    const ErrorCode code = error.code;
+    if (code != ErrorCode::permission_denied && code != ErrorCode::failed_precondition && code != ErrorCode::invalid_argument) return error;
+    facts.not_told.push_back(error.message);
+    return {};
+  };
+
+  facts.versioning = StoreFacts::Versioning::unknown;
+  const auto versioning = session_->read_as<StoreFacts::Versioning>(
+      ask(endpoint, "versioning", "read the versioning", "s3:GetBucketVersioning"), parse_versioning);
+  if (versioning) facts.versioning = *versioning;
+  else TRY(settle(versioning.error()));
+
+  const auto lock = session_->read_as<bool>(
+      ask(endpoint, "object-lock", "read the object lock", "s3:GetBucketObjectLockConfiguration"), parse_object_lock);
+  if (lock) facts.object_lock = *lock;
+  else if (lock.error().code != ErrorCode::not_found) TRY(settle(lock.error()));
+
+  const auto rules = session_->read_as<std::size_t>(
+      ask(endpoint, "lifecycle", "read the lifecycle rules", "s3:GetLifecycleConfiguration"), parse_expiry_rules);
+  if (rules) facts.expiry_rules = *rules;
+  else if (rules.error().code != ErrorCode::not_found) TRY(settle(rules.error()));
+  return facts;
+}
+
+}  // namespace heimdall

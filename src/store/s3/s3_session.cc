@@ -1,1 +1,160 @@
-// Comes.
+#include "store/s3/s3_session.h"
+
+#include "base/format.h"
+#include "io/sha256.h"
+#include "store/s3/http_date.h"
+#include "store/s3/sigv4.h"
+
+namespace heimdall {
+
+namespace {
+
+constexpr int kCorruptAttempts = 4;
+constexpr auto kCorruptDelay = std::chrono::milliseconds(200);
+
+bool is_success(int status) { return status >= 200 && status < 300; }
+
+}  // namespace
+
+S3Session::S3Session(S3Options options, S3Endpoint endpoint, Clock& clock, std::unique_ptr<HttpClient> http)
+    : options_(std::move(options)), endpoint_(std::move(endpoint)), clock_(clock), http_(std::move(http)),
+      reading_(options_.credentials, options_.environment) {
+  if (options_.delete_credentials) deleting_.emplace(*options_.delete_credentials, options_.environment);
+}
+
+Result<std::unique_ptr<S3Session>> S3Session::open(S3Options options, Clock& clock) {
+  TRY_ASSIGN(S3Endpoint endpoint, S3Endpoint::parse(options.endpoint, options.bucket, options.path_style));
+  HttpClientOptions http;
+  http.ca_file = options.ca_file;
+  if (http.ca_file.empty() && options.environment) http.ca_file = options.environment("AWS_CA_BUNDLE").value_or("");
+  http.max_connections = std::max(1U, options.max_in_flight);
+  TRY_ASSIGN(std::unique_ptr<HttpClient> client, HttpClient::create(std::move(http)));
+  return std::unique_ptr<S3Session>(new S3Session(std::move(options), std::move(endpoint), clock, std::move(client)));
+}
+
+S3Parties S3Session::parties(Power power) {
+  const bool own = power == Power::deleting && deleting_;
+  return {endpoint_, options_.region, format("the {} ({})", own ? "deleting keys" : "keys", credentials(power).description())};
+}
+
+S3Session::Pending S3Session::send(S3Call call, Power power, const SendGate* gate) {
+  Pending pending;
+  pending.call_ = std::move(call);
+  auto keys = credentials(power).get();
+  if (!keys) {
+    pending.failed_ = std::move(keys).error();
+    return pending;
+  }
+  pending.used_ = *std::move(keys);
+  const S3Call& sent = pending.call_;
+  const S3Endpoint::Address address = endpoint_.address(sent.target, sent.key);
+
+  SigningInput input{.method = sent.method, .host = address.host, .path = address.path, .query = {}, .headers = sent.headers,
+                     .payload_sha256 = sha256_hex(sent.body), .region = options_.region};
+  HttpRequest request;
+  request.url = endpoint_.url(address);
+  for (const auto& [name, value] : sent.query) {
+    input.query.emplace_back(s3_encode(name, Slash::encode), s3_encode(value, Slash::encode));
+    request.url += (input.query.size() == 1 ? '?' : '&') + input.query.back().first + '=' + input.query.back().second;
+  }
+  request.method = sent.method;
+  request.headers = sent.headers;
+  for (HttpHeader& header : sign(input, pending.used_, clock_.now() + clock_offset_.load())) request.headers.push_back(std::move(header));
+  request.body = sent.body;
+  request.timeout = options_.request_timeout;
+  request.max_body_bytes = sent.max_answer_bytes;
+  if (gate != nullptr) {
+    request.connection = Connection::fresh;
+    request.may_send = [gate] { return gate->is_open(); };
+  }
+  pending.answer_ = http_->send(std::move(request));
+  return pending;
+}
+
+S3Session::Pending S3Session::start(S3Call call) { return send(std::move(call), Power::reading, nullptr); }
+
+S3Session::Verdict S3Session::judge(const S3Call& call, Result<HttpResponse> answer, Power power) {
+  if (!answer) return {with_context(std::move(answer).error(), "cannot " + call.intent.what)};
+  const auto date = parse_http_date(answer->header("Date"));
+  if (is_success(answer->status)) return {std::move(answer), {}, date, true};
+  S3Problem problem = problem_of(*answer);
+  const int status = answer->status;
+  if (call.method == HttpMethod::head && problem.code.empty() && (status == 400 || status == 403 || status == 404)) {
+    return diagnose(call, status);
+  }
+  Error error = s3_error(*answer, problem, call.target, call.intent, parties(power));
+  return {std::move(error), std::move(problem), date, true};
+}
+
+// Answers to HEAD have no body, so most servers give no reason.
+S3Session::Verdict S3Session::diagnose(const S3Call& refused, int status) {
+  S3Call call = refused;
+  call.method = HttpMethod::get;
+  if (call.target == S3Target::object) call.headers.push_back({"Range", "bytes=0-0"});
+  else call.query = {{"list-type", "2"}, {"max-keys", "1"}};
+  Verdict verdict = judge(call, start(call).get(), Power::reading);
+  const bool is_there = verdict.result || verdict.problem.code == "InvalidRange";  // of an empty object no byte can be had
+  if (!is_there) return verdict;
+  verdict.result = Error{ErrorCode::unavailable, format("cannot {} at {}: the server answers {} to HEAD, and has it for GET", call.intent.what,
+                                                        endpoint_.authority(), status)};
+  return verdict;
+}
+
+bool S3Session::remedy(const Verdict& verdict, const Credentials& used, Remedies& applied) {
+  const std::string& code = verdict.problem.code;
+  if (code == "RequestTimeTooSkewed" && verdict.date && !std::exchange(applied.clock, true)) {
+    // Signed by the server's clock we can at least ask it for its time, so that the clock_skew guard refuses with numbers.
+    clock_offset_ = *verdict.date - clock_.now();
+    return true;
+  }
+  const bool is_outdated = code == "InvalidAccessKeyId" || code == "ExpiredToken" || code == "SignatureDoesNotMatch";
+  if (!is_outdated || std::exchange(applied.keys, true)) return false;
+  const auto now = reading_.get();
+  return now && *now != used;
+}
+
+Result<HttpResponse> S3Session::finish(Pending pending) {
+  Remedies applied;
+  for (int attempt = 1;; ++attempt) {
+    Verdict verdict = judge(pending.call_, pending.get(), Power::reading);
+    if (verdict.result) {
+      retry_.succeeded();
+      return std::move(verdict.result);
+    }
+    if (!remedy(verdict, pending.used_, applied)) {
+      Error error = std::move(verdict.result).error();
+      const auto wait = retry_.next(error, attempt, RetryPolicy::Effect::none);
+      // Nothing was to change, so nothing is in doubt.
+      if (error.code == ErrorCode::in_doubt) error.code = ErrorCode::unavailable;
+      if (!wait) return error;
+      clock_.sleep_for(*wait, {});
+    }
+    pending = start(std::move(pending.call_));
+  }
+}
+
+bool S3Session::wait_for_better(const Error& error, int attempt) {
+  if (error.code != ErrorCode::corrupt || attempt >= kCorruptAttempts) return false;
+  clock_.sleep_for(kCorruptDelay * attempt, {});
+  return true;
+}
+
+S3Session::Pending S3Session::start_change(S3Call call, const SendGate& gate) { return send(std::move(call), Power::deleting, &gate); }
+
+Result<HttpResponse> S3Session::finish_change(Pending pending) {
+  Verdict verdict = judge(pending.call_, pending.get(), Power::deleting);
+  if (verdict.result) {
+    retry_.succeeded();
+    return std::move(verdict.result);
+  }
+  Error error = std::move(verdict.result).error();
+  // An answer "503" may come from a proxy whose server went on. Only the server's own word counts.
+  const bool did_nothing = is_throttling_code(verdict.problem.code);
+  if (verdict.was_answered && !did_nothing && (error.code == ErrorCode::throttled || error.code == ErrorCode::unavailable)) {
+    error.code = ErrorCode::in_doubt;
+  }
+  if (error.code == ErrorCode::corrupt) error.code = ErrorCode::in_doubt;
+  return error;
+}
+
+}  // namespace heimdall

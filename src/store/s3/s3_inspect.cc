@@ -1,0 +1,164 @@
+#include "store/s3/s3_inspect.h"
+
+#include <algorithm>
+#include <charconv>
+#include <deque>
+
+#include "base/format.h"
+#include "base/text.h"
+#include "store/s3/http_date.h"
+#include "store/s3/s3_listing.h"
+#include "store/s3/s3_xml.h"
+
+namespace heimdall {
+
+namespace {
+
+constexpr std::size_t kFewKeys = 20;      // are asked by HEAD at once
+constexpr std::size_t kWorthwhile = 3;    // listed objects per key that was looked for
+constexpr std::size_t kPageKeys = 1000;
+
+Error missing(const ObjectKey& key, std::string_view why) {
+  return {ErrorCode::not_found, format("there is no object '{}': {}", printable(key.bytes()), why)};
+}
+
+Result<ObjectMeta> parse_head(const ObjectKey& key, const HttpResponse& answer) {
+  ObjectMeta object;
+  object.key = key;
+  const std::string_view length = answer.header("Content-Length");
+  const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), object.size_bytes);
+  if (length.empty() || error != std::errc() || end != length.data() + length.size()) {
+    return Error{ErrorCode::corrupt, format("the server does not say how large '{}' is", printable(key.bytes()))};
+  }
+  object.last_modified = parse_http_date(answer.header("Last-Modified"));
+  std::string_view etag = answer.header("ETag");
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') etag = etag.substr(1, etag.size() - 2);
+  object.etag = etag;
+  return object;
+}
+
+// The longest directory that all keys from `first` to `last` lie in.
+std::string common_directory(std::string_view first, std::string_view last) {
+  const auto differ = std::mismatch(first.begin(), first.end(), last.begin(), last.end()).first;
+  const std::string_view common = first.substr(0, static_cast<std::size_t>(differ - first.begin()));
+  const auto slash = common.rfind('/');
+  return std::string(slash == std::string_view::npos ? std::string_view() : common.substr(0, slash + 1));
+}
+
+}  // namespace
+
+S3Call S3Inspection::head_call(const ObjectKey& key) const {
+  S3Call call{.method = HttpMethod::head, .target = S3Target::object, .key = key.bytes()};
+  call.intent = {format("look at '{}' in bucket '{}'", printable(key.bytes()), session_.endpoint().bucket()), "s3:GetObject and s3:ListBucket",
+                 "the objects"};
+  return call;
+}
+
+Result<bool> S3Inspection::lists(const std::string& key) {
+  return session_.read_as<bool>(list_call(session_.endpoint(), key, 1), [&](std::string body) -> Result<bool> {
+    TRY_ASSIGN(const ListPage page, ListPage::parse(std::move(body)));
+    return page.last_key() == key;
+  });
+}
+
+// MinIO and versitygw answer a HEAD of "/a" with what "a" is, and delete "a" for it. So such a key counts only where the server lists it.
+Result<void> S3Inspection::check_key(const ObjectKey& key) {
+  const std::string& bytes = key.bytes();
+  if (bytes.empty()) return Error{ErrorCode::invalid_argument, "an object has no empty key"};
+  if (is_reserved_key(bytes)) return missing(key, "the key is reserved");
+  if (bytes.front() != '/' || session_.endpoint().is_aws()) return {};
+  TRY_ASSIGN(const bool is_listed, lists(bytes));
+  return is_listed ? Result<void>() : Result<void>(missing(key, "the server has no key that begins with a slash"));
+}
+
+Result<ObjectMeta> S3Inspection::read_head(const ObjectKey& key, S3Session::Pending pending) {
+  auto answer = session_.finish(std::move(pending));
+  if (answer) return parse_head(key, *answer);
+  const Error& error = answer.error();
+  if (error.code == ErrorCode::permission_denied && !is_utf8(key.bytes())) {
+    // MinIO cannot check a signature over such a key. If it accepts our others, it is the key.
+    S3Call bucket{.method = HttpMethod::head};
+    bucket.intent = {format("find bucket '{}'", session_.endpoint().bucket()), "s3:ListBucket", "the bucket"};
+    TRY(session_.read(std::move(bucket)));
+    return missing(key, "the server takes UTF-8 only");
+  }
+  return error;
+}
+
+std::vector<Result<ObjectMeta>> S3Inspection::head(std::span<const ObjectKey> keys) {
+  struct Asked {
+    Result<void> checked;
+    std::optional<S3Session::Pending> pending = std::nullopt;
+  };
+  std::vector<Result<ObjectMeta>> result;
+  result.reserve(keys.size());
+  std::deque<Asked> asked;
+  const std::size_t most = std::max(1U, session_.options().max_in_flight);
+  for (std::size_t next = 0; result.size() < keys.size();) {
+    for (; next < keys.size() && asked.size() < most; ++next) {
+      Asked one{check_key(keys[next])};
+      if (one.checked) one.pending = session_.start(head_call(keys[next]));
+      asked.push_back(std::move(one));
+    }
+    Asked one = std::move(asked.front());
+    asked.pop_front();
+    if (one.pending) result.push_back(read_head(keys[result.size()], *std::move(one.pending)));
+    else result.emplace_back(std::move(one.checked).error());
+  }
+  return result;
+}
+
+// Walks behind the first key (which is left to HEAD), each page from the last key of the one before, so that every page is as new as this call.
+// A server that loses keys behind such a start, or fails, only makes more HEADs.
+void S3Inspection::find_by_lists(std::span<const std::string> sorted, Found& found) {
+  const std::string directory = common_directory(sorted.front(), sorted.back());
+  std::string after = sorted.front();
+  for (auto wanted = sorted.begin() + 1; wanted != sorted.end();) {
+    const auto left = static_cast<std::size_t>(sorted.end() - wanted);
+    S3Call call = list_call(session_.endpoint(), directory, std::min(kPageKeys, kWorthwhile * left));
+    call.query.emplace_back("start-after", after);
+    auto answer = session_.read(std::move(call));
+    if (!answer) return;
+    const auto page = ListPage::parse(std::move(answer->body));
+    if (!page) return;
+    std::size_t hits = 0;
+    const auto visited = page->visit(directory, after, [&](const ObjectView& object) {
+      wanted = std::lower_bound(wanted, sorted.end(), object.key);
+      if (wanted == sorted.end() || *wanted != object.key) return;
+      found.insert_or_assign(*wanted, object.to_meta());
+      ++hits;
+    });
+    if (!visited || page->next_token().empty() || hits * kWorthwhile < page->size()) return;
+    wanted = std::upper_bound(wanted, sorted.end(), after);
+  }
+}
+
+std::vector<Result<ObjectMeta>> S3Inspection::inspect(std::span<const ObjectKey> keys) {
+  if (keys.size() <= kFewKeys) return head(keys);
+  std::vector<std::string> sorted;
+  for (const ObjectKey& key : keys) {
+    // Markers with such bytes are refused by some servers, and each of these keys needs its own look.
+    if (xml_can_carry(key.bytes()) && !key.bytes().empty() && key.bytes().front() != '/' && !is_reserved_key(key.bytes())) {
+      sorted.push_back(key.bytes());
+    }
+  }
+  std::sort(sorted.begin(), sorted.end());
+  Found found;
+  if (sorted.size() > kFewKeys) find_by_lists(sorted, found);
+
+  std::vector<ObjectKey> rest;
+  for (const ObjectKey& key : keys) {
+    if (!found.contains(key.bytes())) rest.push_back(key);
+  }
+  std::vector<Result<ObjectMeta>> heads = head(rest);
+  std::vector<Result<ObjectMeta>> result;
+  result.reserve(keys.size());
+  auto next_head = heads.begin();
+  for (const ObjectKey& key : keys) {
+    if (const auto seen = found.find(key.bytes()); seen != found.end()) result.emplace_back(seen->second);
+    else result.push_back(std::move(*next_head++));
+  }
+  return result;
+}
+
+}  // namespace heimdall

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "model/object.h"
+
+namespace heimdall {
+
+// What a store saw of objects a moment ago, so that a batch that was compared for the sweep is not compared twice. Bounded. Thread-safe.
+class S3Sightings {
+ public:
+  static constexpr std::chrono::seconds kFresh{2};
+  static constexpr std::size_t kMost = 4096;
+
+  // `since` is from before the store was asked.
+  void add(const ObjectMeta& object, BootTime since) {
+    const std::scoped_lock lock(mutex_);
+    if (seen_.size() >= kMost) seen_.clear();
+    seen_.insert_or_assign(object.key.bytes(), Sighting{object, since});
+  }
+  bool saw(const ObjectMeta& object, BootTime now) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = seen_.find(object.key.bytes());
+    return found != seen_.end() && found->second.object == object && now - found->second.since < kFresh;
+  }
+  // It is about to be deleted: what was seen before says nothing any more.
+  void forget(const ObjectKey& key) {
+    const std::scoped_lock lock(mutex_);
+    seen_.erase(key.bytes());
+  }
+
+ private:
+  struct Sighting {
+    ObjectMeta object;
+    BootTime since;
+  };
+  mutable std::mutex mutex_;
+  std::map<std::string, Sighting, std::less<>> seen_;
+};
+
+}  // namespace heimdall
