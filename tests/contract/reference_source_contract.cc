@@ -38,6 +38,13 @@ class StoppingSink final : public RowSink {
   int calls = 0;
 };
 
+// A database that serves others, too, may have moved on between two answers.
+void expect_same_data(const SourceIdentity& before, const SourceIdentity& after) {
+  EXPECT_EQ(after.database, before.database);
+  EXPECT_EQ(after.relations, before.relations);
+  EXPECT_GE(after.position, before.position);
+}
+
 TEST_P(ReferenceSourceContract, every_row_arrives_as_it_is_duplicates_and_blanks_included) {
   data_->set(kValues);
   RowCollector rows;
@@ -91,10 +98,13 @@ TEST_P(ReferenceSourceContract, identity_is_that_of_the_data) {
   const auto identity = source->identity();
   ASSERT_TRUE(identity) << identity.error().message;
   EXPECT_NE(identity->database, "");
-  EXPECT_EQ(data_->source()->identity().value(), *identity);
+  expect_same_data(*identity, data_->source()->identity().value());
   RowCollector rows;
-  EXPECT_EQ(source->read(rows, {})->identity, *identity);
-  EXPECT_NE(data_->another_source()->identity().value(), *identity);
+  const auto summary = source->read(rows, {});
+  ASSERT_TRUE(summary) << summary.error().message;
+  expect_same_data(*identity, summary->identity);
+  const SourceIdentity other = data_->another_source()->identity().value();
+  EXPECT_FALSE(other.database == identity->database && other.relations == identity->relations);
 }
 
 // Invariant 2: what was handed over before an error does not count.
@@ -155,7 +165,7 @@ TEST_P(ReferenceSourceContract, lookup_finds_exactly_the_rows_of_the_values) {
   ASSERT_TRUE(summary) << summary.error().message;
   EXPECT_THAT(all.values(), UnorderedElementsAreArray(kValues));
   EXPECT_EQ(summary->rows, kValues.size());
-  EXPECT_EQ(summary->identity, source->identity().value());
+  expect_same_data(summary->identity, source->identity().value());
 
   RowCollector some;
   const std::vector<std::string> wanted = {"b/c.npy", "absent", "A", "b/c.npy "};

@@ -12,6 +12,7 @@
 #include "object_store_contract.h"
 #include "store/s3/s3_session.h"
 #include "store/s3/s3_store.h"
+#include "store/s3/s3_xml.h"
 #include "test_server.h"
 #include "testing/fake_store.h"
 

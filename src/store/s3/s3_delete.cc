@@ -83,8 +83,8 @@ void S3Removal::compare_one(std::size_t i, const Result<ObjectMeta>& found, Boot
 bool S3Removal::goes_single(std::size_t i) const {
   const std::string& key = objects_[i].key.bytes();
   const bool only_single_is_safe = conditions_->single && !conditions_->multi;
-  // HEAD proved how the server reads a leading slash in a path, not in a body.
-  return only_single_is_safe || !xml_can_carry(key) || key.front() == '/';
+  // HEAD proved how the server reads such slashes in a path, not in a body.
+  return only_single_is_safe || !xml_can_carry(key) || key.front() == '/' || key.find("//") != std::string::npos;
 }
 
 void S3Removal::send() {

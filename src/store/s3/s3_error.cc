@@ -34,9 +34,12 @@ struct Refusal403 {
   std::string why, hint;
 };
 
+// versitygw answers 404 with a code of its own.
+bool is_unknown_key(std::string_view code) { return code == "InvalidAccessKeyId" || code == "XAdminUserNotFound"; }
+
 Refusal403 refusal_of(const S3Problem& problem, const S3Intent& intent, const S3Parties& parties) {
   constexpr std::array<std::string_view, 3> kExpired = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"};
-  if (problem.code == "InvalidAccessKeyId") {
+  if (is_unknown_key(problem.code)) {
     return {"the server does not know the access key", format("check {}", parties.who)};
   }
   if (problem.code == "SignatureDoesNotMatch") {
@@ -98,7 +101,7 @@ Error s3_error(const HttpResponse& response, const S3Problem& problem, S3Target 
     constexpr std::array<std::string_view, 3> kImpossible = {"XMinioInvalidObjectName", "XMinioInvalidResourceName", "KeyTooLongError"};
     if (code == "NoSuchKey") return error(ErrorCode::not_found, "there is no such object");
     if (is_one_of(code, kImpossible)) return error(ErrorCode::not_found, "no object can have this key there");
-  } else if (status == 404 && !code.empty()) {
+  } else if (code == "NoSuchLifecycleConfiguration" || code == "ObjectLockConfigurationNotFoundError") {
     return error(ErrorCode::not_found, "there is none");
   }
   if (const std::string region = region_of(response, problem);
@@ -107,7 +110,7 @@ Error s3_error(const HttpResponse& response, const S3Problem& problem, S3Target 
                  format("the bucket is in region '{}', not in '{}'", printable(region), parties.region),
                  format("set `region: {}` and an endpoint of that region", printable(region)));
   }
-  if (status == 401 || status == 403) {
+  if (status == 401 || status == 403 || is_unknown_key(code)) {
     auto [why, hint] = refusal_of(problem, intent, parties);
     return error(ErrorCode::permission_denied, why, std::move(hint));
   }

@@ -22,6 +22,17 @@ Error missing(const ObjectKey& key, std::string_view why) {
   return {ErrorCode::not_found, format("there is no object '{}': {}", printable(key.bytes()), why)};
 }
 
+// Whether a file can have this name as it is: no segment is empty, "." or "..", but the last may be empty.
+bool is_plain_path(std::string_view key) {
+  for (;;) {
+    const auto slash = key.find('/');
+    const std::string_view segment = key.substr(0, slash);
+    if (segment.empty() || segment == "." || segment == "..") return false;
+    if (slash == std::string_view::npos || slash + 1 == key.size()) return true;
+    key.remove_prefix(slash + 1);
+  }
+}
+
 Result<ObjectMeta> parse_head(const ObjectKey& key, const HttpResponse& answer) {
   ObjectMeta object;
   object.key = key;
@@ -54,21 +65,29 @@ S3Call S3Inspection::head_call(const ObjectKey& key) const {
   return call;
 }
 
-Result<bool> S3Inspection::lists(const std::string& key) {
-  return session_.read_as<bool>(list_call(session_.endpoint(), key, 1), [&](std::string body) -> Result<bool> {
-    TRY_ASSIGN(const ListPage page, ListPage::parse(std::move(body)));
-    return page.last_key() == key;
-  });
+// Servers that keep objects as files may take "/a", "b//a" or "b/./a" for "a" and "b/a", and delete those in their place: MinIO (a leading slash) and
+// versitygw do. So outside of AWS such a key counts only where the server lists it.
+Result<bool> S3Inspection::is_kept_as_it_is(const std::string& key) {
+  // Two keys are asked for: MinIO lists "/a" by looking "a" up where it is asked for one.
+  auto response = session_.read(list_call(session_.endpoint(), key, 2));
+  if (!response && response.error().code == ErrorCode::invalid_argument) return false;
+  if (!response) return std::move(response).error();
+  const std::string_view server = response->header("Server");
+  if (server.find("MinIO") != std::string_view::npos || server.find("VERSITYGW") != std::string_view::npos) return false;
+  TRY_ASSIGN(const ListPage page, ListPage::parse(std::move(response->body)));
+  bool is_listed = false;
+  std::string previous;
+  TRY(page.visit(key, previous, [&](const ObjectView& object) { is_listed = is_listed || object.key == key; }));
+  return is_listed;
 }
 
-// MinIO and versitygw answer a HEAD of "/a" with what "a" is, and delete "a" for it. So such a key counts only where the server lists it.
 Result<void> S3Inspection::check_key(const ObjectKey& key) {
   const std::string& bytes = key.bytes();
   if (bytes.empty()) return Error{ErrorCode::invalid_argument, "an object has no empty key"};
   if (is_reserved_key(bytes)) return missing(key, "the key is reserved");
-  if (bytes.front() != '/' || session_.endpoint().is_aws()) return {};
-  TRY_ASSIGN(const bool is_listed, lists(bytes));
-  return is_listed ? Result<void>() : Result<void>(missing(key, "the server has no key that begins with a slash"));
+  if (is_plain_path(bytes) || session_.endpoint().is_aws()) return {};
+  TRY_ASSIGN(const bool is_kept, is_kept_as_it_is(bytes));
+  return is_kept ? Result<void>() : Result<void>(missing(key, "the server keeps no key with such slashes and dots"));
 }
 
 Result<ObjectMeta> S3Inspection::read_head(const ObjectKey& key, S3Session::Pending pending) {
@@ -138,7 +157,7 @@ std::vector<Result<ObjectMeta>> S3Inspection::inspect(std::span<const ObjectKey>
   std::vector<std::string> sorted;
   for (const ObjectKey& key : keys) {
     // Markers with such bytes are refused by some servers, and each of these keys needs its own look.
-    if (xml_can_carry(key.bytes()) && !key.bytes().empty() && key.bytes().front() != '/' && !is_reserved_key(key.bytes())) {
+    if (xml_can_carry(key.bytes()) && !is_reserved_key(key.bytes()) && is_plain_path(key.bytes())) {
       sorted.push_back(key.bytes());
     }
   }

@@ -107,8 +107,9 @@ bool S3Session::remedy(const Verdict& verdict, const Credentials& used, Remedies
     clock_offset_ = *verdict.date - clock_.now();
     return true;
   }
-  const bool is_outdated = code == "InvalidAccessKeyId" || code == "ExpiredToken" || code == "SignatureDoesNotMatch";
-  if (!is_outdated || std::exchange(applied.keys, true)) return false;
+  // Whatever the server's words for it: keys that were rotated meanwhile are taken up.
+  const bool is_refused = !verdict.result && verdict.result.error().code == ErrorCode::permission_denied && verdict.was_answered;
+  if (!is_refused || std::exchange(applied.keys, true)) return false;
   const auto now = reading_.get();
   return now && *now != used;
 }

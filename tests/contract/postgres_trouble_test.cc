@@ -1,0 +1,226 @@
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+
+#include "base/format.h"
+#include "postgres_world.h"
+#include "testing/fake_source.h"
+
+namespace heimdall::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AnyOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Acts once, when it has its first rows.
+class ActingSink final : public RowSink {
+ public:
+  explicit ActingSink(std::function<void()> act) : act_(std::move(act)) {}
+  Result<void> add(std::span<const ReferenceRow> batch) override {
+    if (rows == 0) act_();
+    rows += batch.size();
+    return {};
+  }
+  std::uint64_t rows = 0;
+
+ private:
+  std::function<void()> act_;
+};
+
+class PostgresTrouble : public PostgresTest {
+ protected:
+  // Asks until it is so: what a server does after a signal takes its time.
+  void wait_until(const std::string& question) {
+    for (int i = 0; i < 500; ++i) {
+      if (run(question) == "t") return;
+      run("SELECT pg_sleep(0.01)");
+    }
+    FAIL() << question;
+  }
+  PostgresSourceOptions with_url(const std::string& url) {
+    auto with = options();
+    with.url = url;
+    return with;
+  }
+  const std::string port_ = postgres_server()["port"];
+};
+
+// Invariant 2.
+TEST_F(PostgresTrouble, a_backend_that_is_ended_in_mid_stream_is_an_error) {
+  run("INSERT INTO files SELECT repeat('x', 200) FROM generate_series(1, 300000)");
+  ActingSink sink([&] {
+    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT path FROM files%' AND pid <> pg_backend_pid()");
+  });
+  const auto summary = source().read(sink, {});
+  ASSERT_FALSE(summary);
+  EXPECT_GT(sink.rows, 0U);
+  EXPECT_EQ(summary.error().code, ErrorCode::unavailable);
+  EXPECT_THAT(summary.error().hint, HasSubstr("nothing that was read so far is believed"));
+}
+
+// Invariant 2: errors come after any number of rows.
+TEST_F(PostgresTrouble, an_error_behind_the_rows_is_an_error) {
+  ActingSink sink([] {});
+  auto late = options("SELECT 'k' FROM generate_series(1, 5000) UNION ALL SELECT pg_sleep(20)::text");
+  late.statement_timeout = 300ms;
+  const auto timeout = source(late).read(sink, {});
+  ASSERT_FALSE(timeout);
+  EXPECT_GT(sink.rows, 0U);
+  EXPECT_EQ(timeout.error().code, ErrorCode::unavailable);
+  EXPECT_THAT(timeout.error().hint, HasSubstr("time-out"));
+
+  const Error division = error("SELECT (1 / (5000 - g))::text FROM generate_series(1, 5000) g");
+  EXPECT_EQ(division.code, ErrorCode::invalid_argument);
+  EXPECT_THAT(division.message, HasSubstr("division by zero"));
+}
+
+TEST_F(PostgresTrouble, a_stop_ends_the_query_on_the_server_too) {
+  std::stop_source stop;
+  ActingSink sink([&] { stop.request_stop(); });
+  const auto summary = source("SELECT 'k' FROM generate_series(1, 5000) UNION ALL SELECT pg_sleep(60)::text").read(sink, stop.get_token());
+  ASSERT_FALSE(summary);
+  EXPECT_EQ(summary.error().code, ErrorCode::cancelled);
+  wait_until("SELECT count(*) = 0 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()");
+}
+
+TEST_F(PostgresTrouble, a_table_that_is_locked_is_waited_for_only_so_long) {
+  Client other = database_.connect();
+  other.run("BEGIN");
+  other.run("LOCK TABLE files");
+  auto with = options();
+  with.lock_timeout = 100ms;
+  EXPECT_EQ(error(with).code, ErrorCode::unavailable);
+}
+
+TEST_F(PostgresTrouble, a_query_that_the_server_rejects_says_where) {
+  const Error column = error("SELECT pathh FROM files");
+  EXPECT_EQ(column.code, ErrorCode::invalid_argument);
+  EXPECT_THAT(column.message, HasSubstr("column \"pathh\" does not exist, at \"pathh FROM files\""));
+  EXPECT_THAT(column.hint, HasSubstr("files.path"));
+  EXPECT_THAT(error("SELECT path FROM filez").message, HasSubstr("relation \"filez\" does not exist"));
+  EXPECT_THAT(error("SELECT path FROMM files").message, HasSubstr("syntax error"));
+  EXPECT_EQ(error("SELECT path FROM files WHERE path = $1").code, ErrorCode::invalid_argument);
+  auto table = options("");
+  table.table = "files";
+  table.column = "no such column";
+  EXPECT_EQ(error(table).code, ErrorCode::invalid_argument);
+  table.table = "no.such.table";
+  EXPECT_EQ(error(table).code, ErrorCode::invalid_argument);
+}
+
+TEST_F(PostgresTrouble, a_query_that_does_more_than_read_is_refused) {
+  run("INSERT INTO files VALUES ('a')");
+  for (const char* query : {"SELECT path FROM files; DELETE FROM files", "INSERT INTO files VALUES ('x') RETURNING path", "COPY files TO STDOUT",
+                            "WITH gone AS (DELETE FROM files RETURNING path) SELECT path FROM gone", "SELECT path FROM files FOR UPDATE",
+                            "SELECT path INTO other FROM files", "SELECT nextval('numbers')::text", "COMMIT", ""}) {
+    run("CREATE SEQUENCE IF NOT EXISTS numbers");
+    EXPECT_EQ(error(query).code, ErrorCode::invalid_argument) << query;
+  }
+  EXPECT_EQ(run("SELECT string_agg(path, ',') FROM files"), "a");
+}
+
+// Rows that are hidden would count as absent.
+TEST_F(PostgresTrouble, a_role_that_would_see_less_is_refused) {
+  const std::string role = create_role();
+  EXPECT_THAT(error(options("SELECT path FROM files", role)).hint, HasSubstr("GRANT SELECT ON files TO " + role));
+  EXPECT_EQ(error(options("SELECT path FROM files", role)).code, ErrorCode::permission_denied);
+  run("GRANT SELECT ON files TO " + role);
+  run("INSERT INTO files VALUES ('mine'), ('theirs')");
+  EXPECT_THAT(values(options("SELECT path FROM files", role)), ElementsAre("mine", "theirs"));
+  run("ALTER TABLE files ENABLE ROW LEVEL SECURITY");
+  run("CREATE POLICY mine ON files USING (path = 'mine')");
+  const Error hidden = error(options("SELECT path FROM files", role));
+  EXPECT_EQ(hidden.code, ErrorCode::permission_denied);
+  EXPECT_THAT(hidden.hint, HasSubstr("BYPASSRLS"));
+  EXPECT_THAT(values("SELECT path FROM files"), ElementsAre("mine", "theirs"));
+}
+
+TEST_F(PostgresTrouble, a_connection_that_cannot_be_made_says_why) {
+  EXPECT_EQ(error(with_url(postgres_url(std::stoi(port_), "no_such_database"))).code, ErrorCode::not_found);
+  EXPECT_EQ(error(with_url(database_.url("no_such_role"))).code, ErrorCode::permission_denied);
+  EXPECT_EQ(error(with_url("postgresql://postgres@127.0.0.1:1/x")).code, ErrorCode::unavailable);
+  EXPECT_EQ(error(with_url("postgresql://postgres@host.invalid/x")).code, ErrorCode::unavailable);
+  EXPECT_EQ(error(with_url(database_.url("postgres", "?sslmode=require"))).code, ErrorCode::permission_denied);
+  EXPECT_EQ(error(with_url(database_.url("postgres", "?sslmode=sometimes"))).code, ErrorCode::invalid_argument);
+  EXPECT_EQ(error(with_url(database_.url("postgres", "?service=nowhere"))).code, ErrorCode::invalid_argument);
+  EXPECT_EQ(error(with_url(database_.url("postgres", "?target_session_attrs=read-only"))).code, ErrorCode::unavailable);
+  EXPECT_EQ(source(with_url(postgres_url(std::stoi(port_), "no_such_database"))).identity().error().code, ErrorCode::not_found);
+  EXPECT_EQ(source(with_url(postgres_url(std::stoi(port_), "no_such_database"))).lookup_cost().error().code, ErrorCode::not_found);
+}
+
+// The URL's parameters are libpq's affair: the second of two hosts, an option of the server.
+TEST_F(PostgresTrouble, several_hosts_are_tried) {
+  run("INSERT INTO files VALUES ('a')");
+  const std::string url = format("postgresql://postgres@127.0.0.1:1,127.0.0.1:{}/{}?application_name=x", port_, database_.name());
+  EXPECT_THAT(values(with_url(url)), ElementsAre("a"));
+}
+
+TEST_F(PostgresTrouble, a_server_that_never_answers_is_left) {
+  const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(silent, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(silent, 10), 0);
+  ASSERT_EQ(getsockname(silent, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  auto with = with_url(postgres_url(ntohs(address.sin_port), "x"));
+  with.connect_timeout = 200ms;
+  EXPECT_EQ(error(with).code, ErrorCode::unavailable);
+  with.url = format("postgresql://postgres@127.0.0.1:{},127.0.0.1:{}/{}", ntohs(address.sin_port), port_, database_.name());
+  EXPECT_TRUE(source(with).lookup_cost());
+  close(silent);
+}
+
+TEST_F(PostgresTrouble, passwords_are_asked_for_and_never_shown) {
+  const std::string role = create_role("PASSWORD 'right:p@ss'");
+  run("GRANT SELECT ON files TO " + role);
+  const std::string rules = postgres_server()["data"] + "/cluster/pg_hba.conf";
+  std::stringstream before;
+  before << std::ifstream(rules).rdbuf();
+  std::ofstream(rules) << "host all " << role << " 127.0.0.1/32 scram-sha-256\n" << before.str();
+  run("SELECT pg_reload_conf()");
+  wait_until("SELECT count(*) = 1 FROM pg_hba_file_rules WHERE '" + role + "' = ANY(user_name)");
+
+  auto with = options("SELECT path FROM files", role);
+  Error error;
+  for (int i = 0; i < 500 && error.code != ErrorCode::permission_denied; ++i) {  // until the postmaster has read them
+    const auto identity = source(with).identity();
+    if (!identity) error = identity.error();
+  }
+  EXPECT_EQ(error.code, ErrorCode::permission_denied) << error.message;  // no password at all
+  with.password = [] { return Result<std::optional<std::string>>("wr0ng-p@ss"); };
+  error = this->error(with);
+  EXPECT_EQ(error.code, ErrorCode::permission_denied);
+  EXPECT_THAT(error.message + error.hint, Not(HasSubstr("wr0ng")));
+  with.password = [] { return Result<std::optional<std::string>>(Error{ErrorCode::permission_denied, "no such variable"}); };
+  EXPECT_EQ(this->error(with).message, "no such variable");
+  with.password = [] { return Result<std::optional<std::string>>("right:p@ss"); };
+  EXPECT_THAT(values(with), ElementsAre());
+
+  with.password = {};
+  const std::string at = "127.0.0.1:" + port_ + "/" + database_.name();
+  with.url = "postgresql://" + role + ":right%3Ap%40ss@" + at;
+  EXPECT_THAT(values(with), ElementsAre());
+  for (const std::string& url : {"postgresql://" + role + ":s3cret@" + at, "postgresql://" + role + ":s3cret%zz@" + at,
+                                 "postgresql://" + role + ":s3cret@127.0.0.1:s3cret/x", std::string("password=s3cret host 'x"),
+                                 "postgresql://" + role + "@" + at + "?password=s3cret"}) {
+    with.url = url;
+    error = this->error(with);
+    EXPECT_THAT(error.message + error.hint, Not(HasSubstr("s3cret"))) << url;
+    EXPECT_THAT(error.code, AnyOf(ErrorCode::permission_denied, ErrorCode::invalid_argument, ErrorCode::unavailable)) << url;
+  }
+  std::ofstream(rules) << before.str();
+  run("SELECT pg_reload_conf()");
+}
+
+}  // namespace
+}  // namespace heimdall::testing
