@@ -137,7 +137,8 @@ Error to_connect_error(std::string message, const Endpoint& endpoint, const std:
     is(ErrorCode::not_found, "check the database's name in the url of this database");
   } else if (state == "42501") {
     is(ErrorCode::permission_denied, format("as the owner: GRANT CONNECT ON DATABASE {} TO {}", endpoint.database, endpoint.user));
-  } else if (state.empty() && (contains(message, "certificate") || contains(message, "SSL error"))) {
+  } else if (state.empty() && (contains(message, "certificate") || contains(message, "SSL error") ||
+                               contains(message, "SSL was required"))) {
     is(ErrorCode::permission_denied, "check sslmode, sslrootcert, sslcert and sslkey in the url of this database");
   } else if (state.empty() && (message.starts_with("invalid ") || message.starts_with("definition of service") ||
                                contains(message, "service file"))) {

@@ -63,6 +63,7 @@ TEST(PostgresError, a_failed_connection_says_whose_fault_it_is) {
   EXPECT_EQ(connecting("connection to server at \"h\", port 1 failed: Connection refused").code, ErrorCode::unavailable);
   EXPECT_EQ(connecting("connection ... failed: fe_sendauth: no password supplied").code, ErrorCode::permission_denied);
   EXPECT_EQ(connecting("connection ... failed: SSL error: certificate verify failed").code, ErrorCode::permission_denied);
+  EXPECT_EQ(connecting("connection ... failed: server does not support SSL, but SSL was required").code, ErrorCode::permission_denied);
   EXPECT_EQ(connecting("invalid sslmode value: \"x\"").code, ErrorCode::invalid_argument);
   EXPECT_EQ(connecting("definition of service \"x\" not found").code, ErrorCode::invalid_argument);
   EXPECT_THAT(connecting(fatal("28P01")).message, Not(HasSubstr("LOCATION")));

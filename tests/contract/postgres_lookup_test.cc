@@ -21,7 +21,7 @@ class PostgresLookup : public PostgresTest {
     RowCollector rows;
     const auto summary = in.lookup(wanted, rows, {});
     EXPECT_TRUE(summary) << (summary ? "" : summary.error().message);
-    if (summary) EXPECT_EQ(summary->rows, rows.rows().size());
+    EXPECT_EQ(summary ? summary->rows : 0, rows.rows().size());
     return rows.values();
   }
   LookupCost cost(const std::string& query) {

@@ -99,19 +99,7 @@ TEST_F(PostgresRead, a_query_that_cannot_yield_all_rows_says_so) {
 
 TEST_F(PostgresRead, rows_that_are_written_meanwhile_are_not_in_the_snapshot) {
   run("INSERT INTO files SELECT 'k' || g FROM generate_series(1, 300000) g");
-  class WritingSink final : public RowSink {
-   public:
-    explicit WritingSink(PostgresRead& test) : test_(test) {}
-    Result<void> add(std::span<const ReferenceRow> batch) override {
-      if (rows == 0) test_.run("INSERT INTO files VALUES ('late')");
-      rows += batch.size();
-      return {};
-    }
-    std::uint64_t rows = 0;
-
-   private:
-    PostgresRead& test_;
-  } sink(*this);
+  ActingSink sink([&] { run("INSERT INTO files VALUES ('late')"); });
   const auto summary = source().read(sink, {});
   ASSERT_TRUE(summary) << summary.error().message;
   EXPECT_EQ(sink.rows, 300'000U);

@@ -20,21 +20,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Acts once, when it has its first rows.
-class ActingSink final : public RowSink {
- public:
-  explicit ActingSink(std::function<void()> act) : act_(std::move(act)) {}
-  Result<void> add(std::span<const ReferenceRow> batch) override {
-    if (rows == 0) act_();
-    rows += batch.size();
-    return {};
-  }
-  std::uint64_t rows = 0;
-
- private:
-  std::function<void()> act_;
-};
-
 class PostgresTrouble : public PostgresTest {
  protected:
   // Asks until it is so: what a server does after a signal takes its time.
@@ -211,7 +196,7 @@ TEST_F(PostgresTrouble, passwords_are_asked_for_and_never_shown) {
   with.url = "postgresql://" + role + ":right%3Ap%40ss@" + at;
   EXPECT_THAT(values(with), ElementsAre());
   for (const std::string& url : {"postgresql://" + role + ":s3cret@" + at, "postgresql://" + role + ":s3cret%zz@" + at,
-                                 "postgresql://" + role + ":s3cret@127.0.0.1:s3cret/x", std::string("password=s3cret host 'x"),
+                                 "postgresql://" + role + ":s3cret@127.0.0.1:port/x", std::string("password=s3cret host 'x"),
                                  "postgresql://" + role + "@" + at + "?password=s3cret"}) {
     with.url = url;
     error = this->error(with);

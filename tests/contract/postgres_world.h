@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,6 +70,21 @@ class PostgresTest : public ::testing::Test {
   FakeClock clock_;
   TestDatabase database_;
   Client client_ = database_.connect();
+};
+
+// Acts once, when it has its first rows.
+class ActingSink final : public RowSink {
+ public:
+  explicit ActingSink(std::function<void()> act) : act_(std::move(act)) {}
+  Result<void> add(std::span<const ReferenceRow> batch) override {
+    if (rows == 0) act_();
+    rows += batch.size();
+    return {};
+  }
+  std::uint64_t rows = 0;
+
+ private:
+  std::function<void()> act_;
 };
 
 // A streaming replica of postgres_server(), taken when it is made.
