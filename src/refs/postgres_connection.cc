@@ -64,9 +64,10 @@ Result<std::vector<std::string>> secrets_of(const ConnectOptions& options) {
   std::vector<std::string> secrets = {option_of(parsed, "password"), option_of(parsed, "sslpassword")};
   PQconninfoFree(parsed);
   if (options.password) secrets.push_back(*options.password);
-  const std::size_t at = options.url.rfind('@');
-  const std::size_t colon = options.url.find(':', std::min(options.url.find("://") + 3, options.url.size()));
-  if (at != std::string::npos && colon < at) secrets.push_back(options.url.substr(colon + 1, at - colon - 1));
+  const std::size_t scheme = options.url.find("://"), at = options.url.rfind('@');
+  if (scheme == std::string::npos || at == std::string::npos) return secrets;
+  const std::size_t colon = options.url.find(':', scheme + 3);
+  if (colon < at) secrets.push_back(options.url.substr(colon + 1, at - colon - 1));
   return secrets;
 }
 
@@ -171,17 +172,6 @@ Error Connection::lost() {
   return to_error({"08006", why.empty() ? "the connection is closed" : why.substr(0, why.find('\n')), "", "", "", ""}, endpoint_, "");
 }
 
-// Ends whatever runs there. The server alone would notice only when it next sends something.
-void Connection::abandon() {
-  if (!connection_) return;
-  if (PGcancel* cancel = PQgetCancel(connection_.get()); cancel != nullptr) {
-    char ignored[256];
-    PQcancel(cancel, ignored, sizeof ignored);
-    PQfreeCancel(cancel);
-  }
-  connection_.reset();
-}
-
 Error Connection::error_of(const PGresult* result, const std::string& sql) {
   const auto field = [&](int code) { return text_of(PQresultErrorField(result, code)); };
   ServerReport report{field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_PRIMARY), field(PG_DIAG_MESSAGE_DETAIL), field(PG_DIAG_MESSAGE_HINT),
@@ -200,11 +190,11 @@ Result<Connection::ResultPtr> Connection::next(const Wait& wait) {
   const auto deadline = SocketTime::now() + wait.patience.value_or(milliseconds(0));
   while (PQisBusy(connection_.get()) != 0) {
     if (wait.stop.stop_requested()) {
-      abandon();
+      connection_.reset();
       return Error{ErrorCode::cancelled, format("reading {} was stopped", endpoint_.text())};
     }
     if (wait.patience && SocketTime::now() >= deadline) {
-      abandon();
+      connection_.reset();
       return to_error({"08006", format("no answer in {} ms", wait.patience->count()), "", "", "", ""}, endpoint_, "");
     }
     is_ready(PQsocket(connection_.get()), POLLIN);
@@ -315,7 +305,7 @@ Result<void> Connection::stream(const std::string& sql, std::span<const Paramete
     }
     for (int r = 0; taken && r < PQntuples(result.get()); ++r) taken = take(Row(result.get(), r));
     if (!taken) {
-      abandon();
+      connection_.reset();
       return taken;
     }
   }

@@ -64,9 +64,10 @@ struct Wait {
 
 // One connection. Not thread-safe. Errors are those of to_error(); beside them: unavailable, the connection broke or `patience` is
 // over; cancelled, a stop was requested. After these, and after an error of a callback, the connection is closed: is_broken().
+// That is all that ends a statement on the server: to ask it to cancel would mean to wait for it, for ever if it hangs.
 class Connection {
  public:
-  // Errors of to_connect_error(). A stop is seen between attempts.
+  // Errors of to_connect_error(); failed_precondition, the server is too old.
   static Result<Connection> connect(const ConnectOptions& options, const std::stop_token& stop);
 
   // One or more statements without parameters and without results that matter.
@@ -104,7 +105,6 @@ class Connection {
   Result<ResultPtr> last(const Wait& wait, const std::string& sql);
   Error error_of(const pg_result* result, const std::string& sql);
   Error lost();
-  void abandon();
 
   ConnectionPtr connection_;
   Endpoint endpoint_;

@@ -56,7 +56,9 @@ Result<void> Session::begin(const Wait& wait) {
   return connection_.execute(
       format("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; SET LOCAL client_encoding = {}; "
              "SET LOCAL bytea_output = hex; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; "
-             "SET LOCAL idle_in_transaction_session_timeout = '10min'",
+             "SET LOCAL idle_in_transaction_session_timeout = '10min'; "
+             // From version 14 on the server looks whether we are still there while a statement runs.
+             "SELECT set_config(name, '1000', true) FROM pg_settings WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%'",
              takes_any_bytes() ? "SQL_ASCII" : "UTF8", options_.statement_timeout.count(), options_.lock_timeout.count()),
       wait);
 }

@@ -74,6 +74,13 @@ Result<std::string> PostgresSource::sql() const {
   return format("SELECT source.{} FROM {} AS source", quoted_name(options_.column), table);
 }
 
+// The server keeps its time-outs itself; one that hangs does not.
+Wait PostgresSource::asking(std::stop_token stop) const { return {std::move(stop), options_.lock_timeout + 3 * options_.connect_timeout}; }
+Wait PostgresSource::streaming(std::stop_token stop) const {
+  if (options_.statement_timeout.count() == 0) return {std::move(stop)};
+  return {std::move(stop), options_.statement_timeout + options_.lock_timeout + 3 * options_.connect_timeout};
+}
+
 Result<Session> PostgresSource::open(const std::string& url, const std::stop_token& stop) const {
   postgres::SessionOptions session;
   session.connect = {url, std::nullopt, options_.connect_timeout};
@@ -88,7 +95,7 @@ Result<Session> PostgresSource::open(const std::string& url, const std::stop_tok
 // A new connection to the primary, whose role is proved.
 Result<Session> PostgresSource::open_primary(const std::stop_token& stop) const {
   TRY_ASSIGN(Session session, open(options_.primary_url.value_or(options_.url), stop));
-  TRY_ASSIGN(const ServerFacts facts, session.facts({stop}));
+  TRY_ASSIGN(const ServerFacts facts, session.facts(asking(stop)));
   if (facts.role == Role::primary) return session;
   const std::string name = session.connection().endpoint().text();
   if (options_.primary_url) {
@@ -110,7 +117,7 @@ Result<Session*> PostgresSource::primary(const std::stop_token& stop) {
 
 // A connection to read from, outside any transaction. That it belongs to the primary is proved, a replica's freshness if asked for.
 Result<Session> PostgresSource::open_reader(Freshness freshness, const std::stop_token& stop) {
-  const Wait wait{stop};
+  const Wait wait = asking(stop);
   TRY_ASSIGN(Session session, open(options_.url, stop));
   TRY_ASSIGN(const ServerFacts facts, session.facts(wait));
   TRY_ASSIGN(Session* const writer, primary(stop));
@@ -123,7 +130,7 @@ Result<Session> PostgresSource::open_reader(Freshness freshness, const std::stop
 // Until the replica has what the primary has logged by now. The transaction id makes the primary log one record more and flush it:
 // otherwise the end of its log could stay in memory for as long as nobody commits.
 Result<void> PostgresSource::wait_for_replay(Session& replica, Session& primary, const std::stop_token& stop) {
-  const Wait wait{stop};
+  const Wait wait = asking(stop);
   TRY(primary.connection().execute("BEGIN READ ONLY", wait));
   TRY_ASSIGN(const auto now, primary.connection().query("SELECT pg_current_wal_insert_lsn(), pg_current_xact_id()", {}, wait));
   TRY(primary.connection().commit(wait));
@@ -162,13 +169,13 @@ Result<PostgresSource::Proof> PostgresSource::prove(Session& session, const Wait
 Result<SourceIdentity> PostgresSource::identity() {
   TRY(sql());
   TRY_ASSIGN(Session session, open_reader(Freshness::any, {}));
-  TRY(session.begin({}));
-  TRY_ASSIGN(Proof proof, prove(session, {}));
+  TRY(session.begin(asking({})));
+  TRY_ASSIGN(Proof proof, prove(session, asking({})));
   return std::move(proof.identity);
 }
 
 Result<ReadSummary> PostgresSource::read(RowSink& sink, std::stop_token stop) {
-  const Wait wait{stop};
+  const Wait wait = asking(stop);
   TRY_ASSIGN(const std::string query, sql());
   TRY_ASSIGN(Session session, open_reader(Freshness::replayed, stop));
   TRY(session.begin(wait));
@@ -182,7 +189,7 @@ Result<ReadSummary> PostgresSource::read(RowSink& sink, std::stop_token stop) {
 
   RowBatch batch(sink);
   postgres::RowReader rows(proof.shape, options_.json, batch);
-  TRY(session.connection().stream(query, {}, [&](const postgres::Row& row) { return rows.take(row); }, wait));
+  TRY(session.connection().stream(query, {}, [&](const postgres::Row& row) { return rows.take(row); }, streaming(stop)));
   TRY(session.connection().commit(wait));
   TRY(batch.flush());
   summary.rows = batch.rows();
@@ -200,20 +207,20 @@ Result<bool> PostgresSource::can_look_up(Session& session, const postgres::RowSh
 Result<Session*> PostgresSource::primary_snapshot(const std::stop_token& stop) {
   const bool was_open = primary_.has_value();
   TRY_ASSIGN(Session* session, primary(stop));
-  auto begun = session->begin({stop});
+  auto begun = session->begin(asking(stop));
   if (!begun && was_open && session->connection().is_broken()) {
     TRY_ASSIGN(session, primary(stop));
-    begun = session->begin({stop});
+    begun = session->begin(asking(stop));
   }
   TRY(begun);
-  TRY_ASSIGN(const ServerFacts facts, session->facts({stop}));
+  TRY_ASSIGN(const ServerFacts facts, session->facts(asking(stop)));
   if (facts.role == Role::primary) return session;
   return Error{ErrorCode::failed_precondition, format("{} is a replica now", session->connection().endpoint().text()), "run the command again"};
 }
 
 Result<LookupCost> PostgresSource::lookup_cost() {
   TRY_ASSIGN(Session* const session, primary_snapshot({}));
-  auto result = cost(*session, {});
+  auto result = cost(*session, asking({}));
   primary_.reset();  // with its settings and its transaction
   return result;
 }
@@ -256,7 +263,7 @@ Result<ReadSummary> PostgresSource::lookup(std::span<const std::string> values, 
 }
 
 Result<ReadSummary> PostgresSource::look_up(std::span<const std::string> values, RowSink& sink, const std::stop_token& stop) {
-  const Wait wait{stop};
+  const Wait wait = asking(stop);
   TRY_ASSIGN(Session* const session, primary_snapshot(stop));
   TRY_ASSIGN(Proof proof, prove(*session, wait));
   TRY_ASSIGN(const bool can, can_look_up(*session, proof.shape));
@@ -285,7 +292,7 @@ Result<ReadSummary> PostgresSource::look_up(std::span<const std::string> values,
   for (std::size_t done = 0; done < possible_values.size(); done += kValuesPerQuery) {
     const std::span<const std::string_view> all(possible_values);
     const Parameter parameters[] = {postgres::text_array(all.subspan(done, std::min(kValuesPerQuery, all.size() - done)))};
-    TRY(session->connection().stream(lookup, parameters, take, wait));
+    TRY(session->connection().stream(lookup, parameters, take, streaming(stop)));
   }
   TRY(session->connection().commit(wait));
   TRY(batch.flush());

@@ -73,6 +73,8 @@ class PostgresSource final : public ReferenceSource {
   enum class Freshness { any, replayed };
 
   Result<std::string> sql() const;
+  postgres::Wait asking(std::stop_token stop) const;
+  postgres::Wait streaming(std::stop_token stop) const;
   Result<postgres::Session> open(const std::string& url, const std::stop_token& stop) const;
   Result<postgres::Session> open_reader(Freshness freshness, const std::stop_token& stop);
   Result<postgres::Session> open_primary(const std::stop_token& stop) const;

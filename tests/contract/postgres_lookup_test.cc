@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include "base/format.h"
 #include "postgres_world.h"
@@ -133,6 +134,30 @@ TEST_F(PostgresLookup, a_connection_that_broke_is_replaced_and_one_that_cannot_b
   postgres_server().tell("start");
   EXPECT_THAT(found(in, {"a"}), ElementsAre("a"));
   client_ = database_.connect();
+}
+
+TEST_F(PostgresLookup, a_backend_that_hangs_is_left) {
+  run("INSERT INTO files SELECT 'k' || g FROM generate_series(1, 300000) g");
+  auto with = options();
+  with.connect_timeout = with.lock_timeout = with.statement_timeout = 200ms;
+  auto in = source(with);
+  EXPECT_THAT(found(in, {"k7"}), ElementsAre("k7"));
+  const std::string backend = run("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  ASSERT_EQ(kill(std::stoi(backend), SIGSTOP), 0);
+  EXPECT_THAT(found(in, {"k7"}), ElementsAre("k7"));
+  ASSERT_EQ(kill(std::stoi(backend), SIGCONT), 0);
+
+  // Invariant 2: in the middle of a read it is an error.
+  std::string reader;
+  ActingSink sink([&] {
+    reader = run("SELECT pid FROM pg_stat_activity WHERE query = 'SELECT path FROM files' AND state = 'active'");
+    ASSERT_EQ(kill(std::stoi(reader), SIGSTOP), 0);
+  });
+  const auto summary = source(with).read(sink, {});
+  ASSERT_EQ(kill(std::stoi(reader), SIGCONT), 0);
+  ASSERT_FALSE(summary);
+  EXPECT_EQ(summary.error().code, ErrorCode::unavailable);
+  EXPECT_THAT(summary.error().message, HasSubstr("no answer"));
 }
 
 // Invariant 1: a reference that was written before the snapshot and is committed after it must be waited for.

@@ -64,7 +64,7 @@ class PostgresTest : public ::testing::Test {
   std::vector<std::string> values(const std::string& query) { return values(options(query)); }
   Error error(const PostgresSourceOptions& with);
   Error error(const std::string& query) { return error(options(query)); }
-  // A role that may log in and do nothing else; dropped at the end.
+  // A role that may log in and do nothing else.
   std::string create_role(const std::string& rights = "");
 
   FakeClock clock_;
