@@ -118,7 +118,7 @@ def test_a_query_that_would_change_something(well, query):
 
 def test_an_empty_table_refuses(world):
     world.put("1", "2")
-    assert refuses(world, REFUSED).guards() == ["no_references"]
+    assert "no_references" in refuses(world, REFUSED).guards()
 
 
 @pytest.mark.parametrize("query", [
@@ -177,14 +177,12 @@ def test_another_database_of_the_same_content(well):
 
 
 def test_another_table_behind_the_same_query(well):
+    well.sql("CREATE TABLE copy AS SELECT * FROM files", "CREATE VIEW seen AS SELECT ref FROM files", "GRANT SELECT ON seen TO reader")
+    well.reference["query"] = "SELECT ref FROM seen"
     well.plan().expect(OK)
-    well.sql("ALTER TABLE files RENAME TO old_files", "CREATE TABLE files AS SELECT * FROM old_files", "GRANT SELECT ON files TO reader")
-    assert "identity_changed" in refuses_again(well)
-
-
-def refuses_again(world):
-    world.plan_file.unlink(missing_ok=True)
-    return refuses(world, REFUSED).guards()
+    well.sql("CREATE OR REPLACE VIEW seen AS SELECT ref FROM copy")
+    well.plan_file.unlink()
+    assert refuses(well, REFUSED).guards() == ["identity_changed"]
 
 
 # Writers that are not done (DESIGN.md section 4, "recheck")

@@ -181,7 +181,7 @@ def rule(action, **options):
 
 NOBODY_ANSWERED = {
     "done, and the connection broke": (rule(forget(), times=1), 30),
-    "done, and no answer within the time": (rule(forget(hang=25), times=1), 30),
+    "done, and no answer within the time": (rule(forget(hang=5), times=1), 30),
     "never done, and the connection broke": (rule(lose(), times=1), None),
     "done, and the answer was cut": (rule(cut(), times=1), None),
     "done, and half an answer": (rule(cut_quietly(), times=1), None),
