@@ -63,19 +63,22 @@ def test_a_bucket_that_does_not_exist(well):
     said(well, "failed", "no-such-bucket")
 
 
-def test_an_endpoint_where_nobody_listens(well):
-    well.store["endpoint"] = "http://127.0.0.1:9"
-    said(well, "failed", "store", "127.0.0.1:9")
-
-
-def test_an_endpoint_that_is_no_s3_server(well, postgresql):
-    well.store["endpoint"] = f"http://127.0.0.1:{postgresql.port}"
-    said(well, "failed", "store")
-
-
-def test_https_where_there_is_none(well, minio):
-    well.store["endpoint"] = minio.endpoint.replace("http:", "https:")
-    said(well, "failed", "store")
+def test_endpoints_that_are_no_s3_server(minio, postgresql):
+    """Side by side, because each is tried for a while."""
+    endpoints = {"nobody-listens": "http://127.0.0.1:9", "a-database": f"http://127.0.0.1:{postgresql.port}",
+                 "no-https": minio.endpoint.replace("http:", "https:")}
+    worlds = []
+    try:
+        for name, endpoint in endpoints.items():
+            worlds.append(S3World(minio, name))
+            worlds[-1].live("1")
+            worlds[-1].store["endpoint"] = endpoint
+        for process in [world.start("doctor") for world in worlds]:
+            failed = [line for line in process.result().expect(DOCTOR).of("check") if line["status"] == "failed"]
+            assert any(line["name"].startswith("store") and "127.0.0.1" in line["message"] and line["fix"] for line in failed), failed
+    finally:
+        for world in worlds:
+            world.close()
 
 
 def test_no_permission_to_list(well, minio):
@@ -130,7 +133,7 @@ def test_a_table_that_may_not_be_read(well):
 
 def test_an_empty_table(well):
     well.sql("TRUNCATE files")
-    said(well, "failed", "references.media.1")
+    said(well, "failed", "no_references", "0 rows")
 
 
 def test_a_mapping_that_matches_nothing(well):

@@ -53,7 +53,8 @@ class Result:
         self.story = where
         assert b"\x1b" not in out and b"\x1b" not in err, "escape codes without a terminal: " + where
         if as_json:
-            self.lines = [json.loads(line) for line in out.decode("utf-8").splitlines()]
+            # Of bytes: in text, Unicode has further ends of lines.
+            self.lines = [json.loads(line.decode("utf-8")) for line in out.splitlines()]
             assert self.lines and self.lines[0]["type"] == "version", "first line is not the version: " + where
             assert self.lines[-1]["type"] in ("summary", "error"), "last line is neither summary nor error: " + where
             if self.lines[-1]["type"] == "error":
