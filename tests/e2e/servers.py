@@ -131,7 +131,7 @@ class S3World(World):
                 with with_headers(x_minio_force_delete="true"):
                     self.s3.delete_bucket(Bucket=name)
             else:
-                for key in self.keys(name):
+                for key in self.everything(name):
                     self.s3.delete_object(Bucket=name, Key=key.decode())
                 self.s3.delete_bucket(Bucket=name)
         except self.s3.exceptions.NoSuchBucket:
@@ -185,7 +185,10 @@ class S3World(World):
         return os.path.join(os.fsencode(self.server.objects / self.name), os.fsencode(key))
 
     def keys(self, bucket=None):
-        """What the server has on its disk: no list of its own is believed."""
+        """What the server has on its disk, without what is ours: no list of its own is believed."""
+        return {key for key in self.everything(bucket) if not key.startswith(b".heimdall-storage/")}
+
+    def everything(self, bucket=None):
         root = os.fsencode(self.server.objects / (bucket or self.name))
         found = set()
         for directory, _, names in os.walk(root):

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from servers import *  # says where the next one is
 from misbehaving_proxy import *
-from servers import *
 from world import *
 
 ORPHANS = [f"o/{i:04}" for i in range(1400)]
@@ -51,6 +51,11 @@ def two_pages(world):
     world.reference["as"] = "key"
     world.clone(*ORPHANS, *LIVE)
     world.rows(*LIVE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_at_once(tried_for_long, unanswered, list_faults):
+    """Begins with what takes longest."""
 
 
 # Lists
@@ -218,8 +223,9 @@ def test_too_much_for_single_keys_inside_of_a_success(proxied):
 def test_keys_that_may_not_be_deleted_have_failed(proxied):
     applied, gone = sweep_and_settle(
         proxied, lambda world: world.proxy.rule("multi_delete", refuse_keys("AccessDenied", "no"), times=1), {PARTIAL, PERMISSION})
-    assert len(gone) <= 20 and applied.summary["total_failed"] >= 1
-    assert "AccessDenied" in applied.story or "permission" in applied.story
+    assert len(gone) == 20 and applied.summary["total_failed"] == 10
+    said = proxied.run("runs", "show", applied.summary["run_id"]).of("deletion")
+    assert all("AccessDenied" in line["error"] for line in said if line["outcome"] == "failed")
 
 
 def test_a_sweep_that_may_not_delete_deletes_nothing(proxied):
@@ -227,9 +233,54 @@ def test_a_sweep_that_may_not_delete_deletes_nothing(proxied):
     assert gone == set() and applied.summary["total_deleted"] == 0
 
 
-def test_a_server_that_fails_deletes_for_good(proxied):
-    applied, gone = sweep_and_settle(proxied, rule(error(503, "ServiceUnavailable")), {PARTIAL, UNREACHABLE})
+def fails_deletes_for_good(world):
+    applied, gone = sweep_and_settle(world, rule(error(503, "ServiceUnavailable")), {PARTIAL, UNREACHABLE})
     assert applied.summary["total_deleted"] == len(gone) == 0
+
+
+def is_not_there(world):
+    world.live("1", "2")
+    world.store["endpoint"] = "http://127.0.0.1:9"
+    plan = world.plan().expect(UNREACHABLE)
+    assert plan.error["message"] and plan.error["hint"]
+    assert not world.plan_file.exists()
+
+
+def knows_no_virtual_hosts(world):
+    """MinIO knows virtual hosts only with MINIO_DOMAIN: the other way fails, and says so, rather than meaning another bucket."""
+    world.live("1", "2")
+    world.store.update(path_style=False, endpoint=world.server.endpoint.replace("127.0.0.1", "localhost"))
+    plan = world.plan()
+    assert plan.code in (FAILURE, UNREACHABLE, PERMISSION), plan.story
+    assert not world.plan_file.exists()
+
+
+TRIED_FOR_LONG = [fails_deletes_for_good, is_not_there, knows_no_virtual_hosts]
+
+
+@pytest.fixture(scope="module")
+def tried_for_long(at_once):
+    return at_once({function: function for function in TRIED_FOR_LONG})
+
+
+@pytest.mark.parametrize("function", TRIED_FOR_LONG)
+def test_a_server_that(tried_for_long, function):
+    tried_for_long[function].result()
+
+
+@pytest.mark.xfail(strict=True, reason="a probe that is left behind is not looked for yet")
+@pytest.mark.parametrize("trouble, times", [(slow_down(), 3), (error(403, "AccessDenied"), None)])
+def test_a_probe_that_could_not_be_removed_is_removed_later(proxied, trouble, times):
+    """What is ours in a bucket does not pile up."""
+    proxied.live("1", "2")
+    proxied.put("orphan")
+    proxied.plan().expect(OK)
+    proxied.proxy.rule(deletes, trouble, times=times)
+    proxied.apply()
+    proxied.proxy.clear()
+    proxied.plan()
+    proxied.apply()
+    assert proxied.everything() == {b"1", b"2"}
 
 
 def test_a_policy_that_forbids_single_keys(s3_world, minio):
@@ -248,14 +299,14 @@ def test_a_policy_that_forbids_single_keys(s3_world, minio):
 # What is there when the delete leaves
 
 def test_what_was_written_after_the_plan_stays(s3_world):
-    s3_world.live("1", "2")
+    s3_world.live("1", "2", "3")
     s3_world.put("rewritten", "same", "gone")
     s3_world.plan().expect(OK)
     s3_world.rewrite("rewritten", b"x" * 10)  # of the same size, and the same content: only its date tells
     s3_world.s3.delete_object(Bucket="media", Key="gone")
     outcomes = s3_world.apply("--keys").expect(OK).outcomes()
     assert outcomes == {b"rewritten": "skipped_changed", b"same": "deleted", b"gone": "already_gone"}
-    assert s3_world.keys() == {b"1", b"2", b"rewritten"}
+    assert s3_world.keys() == {b"1", b"2", b"3", b"rewritten"}
 
 
 def test_what_is_written_in_the_last_moment_stays_where_the_server_can_tell(versitygw):
@@ -289,7 +340,7 @@ def test_the_probe_leaves_nothing_and_is_never_counted(versitygw):
         assert world.plan().expect(OK).figures()["total_objects"] == 3
         world.apply().expect(OK)
         world.run("doctor", "--probe").expect(OK)
-        assert world.keys() == {b"1", b"2"}
+        assert world.everything() == {b"1", b"2"}
     finally:
         world.close()
 
@@ -350,23 +401,21 @@ def test_secrets_are_in_no_output_and_no_file(s3_world, minio):
             assert secret.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize("what", ["secret", "access key", "no keys", "bucket", "port"])
+@pytest.mark.parametrize("what", ["secret", "access key", "no keys", "bucket"])
 def test_a_store_that_cannot_be_used_is_an_error_with_an_exit_code(s3_world, what):
     s3_world.live("1", "2")
-    expected = PERMISSION
+    codes = (PERMISSION,)
     if what == "secret":
         s3_world.env = {**s3_world.env, "TEST_SECRET_KEY": "wrong"}
     elif what == "access key":
         s3_world.env = {**s3_world.env, "TEST_ACCESS_KEY": "nobody"}
     elif what == "no keys":
         s3_world.env = {}
-    elif what == "bucket":
-        s3_world.bucket["name"] = "no-such-bucket"
-        expected = FAILURE
     else:
-        s3_world.store["endpoint"] = "http://127.0.0.1:9"
-        expected = UNREACHABLE
-    plan = s3_world.plan().expect(expected)
+        s3_world.bucket["name"] = "no-such-bucket"
+        codes = (FAILURE, UNREACHABLE)
+    plan = s3_world.plan()
+    assert plan.code in codes, plan.story
     assert plan.error["message"] and plan.error["hint"]
     assert not s3_world.plan_file.exists()
 
@@ -397,17 +446,3 @@ def test_the_bucket_was_made_anew(s3_world):
     applied = s3_world.apply()
     assert applied.code in (REFUSED, STALE), applied.story
     assert s3_world.keys() == {b"1", b"2", b"orphan"}
-
-
-def test_a_bucket_by_virtual_host(minio):
-    """MinIO knows virtual hosts only with MINIO_DOMAIN: the other way fails, and says so, rather than meaning another bucket."""
-    world = S3World(minio)
-    try:
-        world.live("1", "2")
-        world.store["path_style"] = False
-        world.store["endpoint"] = minio.endpoint.replace("127.0.0.1", "localhost")
-        plan = world.plan()
-        assert plan.code in (FAILURE, UNREACHABLE, PERMISSION), plan.story
-        assert not world.plan_file.exists()
-    finally:
-        world.close()
