@@ -60,19 +60,19 @@ class S3Bucket final : public BucketUnderTest {
   bool put_any(const std::string& key, const std::string& content) {
     S3Call call{.method = HttpMethod::put, .target = S3Target::object, .key = key, .body = content};
     call.intent.what = "put";
-    return change(std::move(call)).has_value();
+    return change(call).has_value();
   }
   void erase(const std::string& key) override {
     S3Call call{.method = HttpMethod::del, .target = S3Target::object, .key = key};
     call.intent.what = "erase";
-    require(change(std::move(call)), "erase");
+    require(change(call), "erase");
   }
   void enable_versioning() {
     S3Call call{.method = HttpMethod::put};
     call.query = {{"versioning", ""}};
     call.body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
     call.intent.what = "enable versioning";
-    require(change(std::move(call)), "versioning");
+    require(change(call), "versioning");
   }
   std::string list_versions() {
     S3Call call;
@@ -91,7 +91,7 @@ class S3Bucket final : public BucketUnderTest {
         session_(S3Session::open(options_for(server, name_), clock_).value()), store_(open_s3_store(options_for(server, name_), clock_).value()) {
     S3Call call{.method = HttpMethod::put};
     call.intent.what = "create the bucket";
-    require(change(std::move(call)), "create");
+    require(change(call), "create");
   }
   static std::string next_name() {
     static std::atomic<int> number{0};
@@ -108,9 +108,15 @@ class S3Bucket final : public BucketUnderTest {
   static void require(const Result<HttpResponse>& result, const char* what) {
     if (!result) throw std::runtime_error(format("{}: {}", what, result.error().message));
   }
-  Result<HttpResponse> change(S3Call call) {
+  // MinIO says that it is ready a moment before it is.
+  Result<HttpResponse> change(const S3Call& call) {
     const OpenGate gate;
-    return session_->change(std::move(call), gate);
+    for (int attempt = 1;; ++attempt) {
+      auto answer = session_->change(call, gate);
+      const auto wait = answer ? std::nullopt : session_->wait_before_change(answer.error(), attempt);
+      if (!wait) return answer;
+      clock_.sleep_for(*wait, {});
+    }
   }
 
   SystemClock clock_;

@@ -65,9 +65,10 @@ S3Problem problem_of(const HttpResponse& response) {
 }
 
 bool is_throttling_code(std::string_view code) {
-  constexpr std::array<std::string_view, 9> kCodes = {"SlowDown",          "SlowDownRead",       "SlowDownWrite",
-                                                      "ServerBusy",        "ServiceUnavailable", "TooManyRequests",
-                                                      "Throttling",        "ThrottlingException", "RequestLimitExceeded"};
+  // The last three are a MinIO that has just been started, and already calls itself ready.
+  constexpr std::array<std::string_view, 12> kCodes = {
+      "SlowDown",   "SlowDownRead",        "SlowDownWrite",        "ServerBusy",                 "ServiceUnavailable",      "TooManyRequests",
+      "Throttling", "ThrottlingException", "RequestLimitExceeded", "XMinioServerNotInitialized", "XMinioIAMNotInitialized", "XMinioBucketMetadataNotInitialized"};
   return is_one_of(code, kCodes);
 }
 

@@ -24,11 +24,11 @@ class S3StoreTest : public ::testing::Test {
 
   // Answers the first `times` requests that begin so.
   void answer(std::string begin, int times, TestS3::Answer with) {
-    server_.interfere = [=](const TestRequest& request) mutable -> std::optional<TestS3::Interference> {
+    server_.interfere_with([=](const TestRequest& request) mutable -> std::optional<TestS3::Interference> {
       if (!(request.method + " " + request.target).starts_with(begin) || times == 0) return std::nullopt;
       --times;
       return TestS3::Interference{.answer = with};
-    };
+    });
   }
 
   // All keys, or the error.
@@ -108,10 +108,10 @@ TEST_F(S3StoreTest, what_passes_is_asked_again) {
   EXPECT_EQ(listed(), "a b ");
   answer("GET /box?list-type=2", 2, {502, "<html>bad gateway</html>"});
   EXPECT_EQ(listed(), "a b ");
-  server_.interfere = [n = 0](const TestRequest&) mutable -> std::optional<TestS3::Interference> {
+  server_.interfere_with([n = 0](const TestRequest&) mutable -> std::optional<TestS3::Interference> {
     if (n++ > 1) return std::nullopt;
     return TestS3::Interference{.broken = TestS3::Break::reset};
-  };
+  });
   EXPECT_EQ(listed(), "a b ");
   EXPECT_GT(clock_.slept().count(), 0);
 }
@@ -126,7 +126,7 @@ TEST_F(S3StoreTest, waits_as_long_as_the_server_asks) {
 TEST_F(S3StoreTest, not_every_404_is_an_absent_object) {
   EXPECT_EQ(store_->head(ObjectKey("gone")).error().code, ErrorCode::not_found);
   const auto head_with = [&](TestS3::Answer with) {
-    server_.interfere = [=](const TestRequest&) { return std::optional(TestS3::Interference{.answer = with}); };
+    server_.interfere_with([=](const TestRequest&) { return std::optional(TestS3::Interference{.answer = with}); });
     return store_->head(ObjectKey("gone")).error();
   };
   EXPECT_EQ(head_with({404, "404 page not found"}).code, ErrorCode::corrupt);
@@ -140,7 +140,7 @@ TEST_F(S3StoreTest, not_every_404_is_an_absent_object) {
 
 TEST_F(S3StoreTest, says_what_is_wrong_and_what_to_do) {
   const auto error_of = [&](TestS3::Answer with) {
-    server_.interfere = [=](const TestRequest&) { return std::optional(TestS3::Interference{.answer = with}); };
+    server_.interfere_with([=](const TestRequest&) { return std::optional(TestS3::Interference{.answer = with}); });
     return store_->server_time().error();
   };
   Error error = error_of(TestS3::problem(403, "SignatureDoesNotMatch"));
@@ -164,10 +164,10 @@ TEST_F(S3StoreTest, says_what_is_wrong_and_what_to_do) {
 // So that the clock_skew guard can refuse with numbers.
 TEST_F(S3StoreTest, asks_a_server_of_another_time_by_the_clock_of_that_server) {
   clock_.set_now(clock_.now() + std::chrono::hours(2));
-  server_.interfere = [](const TestRequest& request) -> std::optional<TestS3::Interference> {
+  server_.interfere_with([](const TestRequest& request) -> std::optional<TestS3::Interference> {
     if (request.head.find("20261123T0014") != std::string::npos) return std::nullopt;
     return TestS3::Interference{.answer = TestS3::problem(403, "RequestTimeTooSkewed")};
-  };
+  });
   EXPECT_EQ(store_->server_time().value(), clock_.now() - std::chrono::hours(2));
 }
 
@@ -179,11 +179,11 @@ TEST_F(S3StoreTest, takes_up_rotated_keys) {
     return name == "AWS_SECRET_ACCESS_KEY" ? std::optional<std::string>("secret") : std::nullopt;
   };
   const auto reader = open_s3_reader(options, clock_).value();
-  server_.interfere = [key](const TestRequest& request) -> std::optional<TestS3::Interference> {
+  server_.interfere_with([key](const TestRequest& request) -> std::optional<TestS3::Interference> {
     if (request.head.find("Credential=NEW/") != std::string::npos) return std::nullopt;
     *key = "NEW";
     return TestS3::Interference{.answer = TestS3::problem(403, "InvalidAccessKeyId")};
-  };
+  });
   EXPECT_TRUE(reader->server_time());
 }
 
@@ -239,7 +239,7 @@ TEST_F(S3StoreTest, inspects_as_it_is_cheapest_and_believes_no_absence_in_a_list
   EXPECT_TRUE(all_found());
   EXPECT_EQ(server_.count("HEAD /box/d/"), 101U);
 
-  server_.interfere = nullptr;
+  server_.interfere_with(nullptr);
   for (int i = 0; i < 5000; ++i) server_.put("d/10" + std::to_string(10000 + i));
   EXPECT_TRUE(all_found());
   EXPECT_LE(server_.count("GET /box?list-type=2"), 4U);
@@ -275,10 +275,10 @@ TEST_F(S3StoreTest, a_request_without_a_clear_answer_is_sent_once) {
     EXPECT_THAT(kinds(remove({"a", "b"})), ElementsAre(Kind::in_doubt, Kind::in_doubt)) << with.status << with.body;
     EXPECT_EQ(sent(), before + 1) << with.status << with.body;
   }
-  server_.interfere = [](const TestRequest& request) -> std::optional<TestS3::Interference> {
+  server_.interfere_with([](const TestRequest& request) -> std::optional<TestS3::Interference> {
     if (request.method != "POST") return std::nullopt;
     return TestS3::Interference{.broken = TestS3::Break::reset};
-  };
+  });
   const auto before = sent();
   EXPECT_THAT(kinds(remove({"a", "b"})), ElementsAre(Kind::in_doubt, Kind::in_doubt));
   EXPECT_EQ(sent(), before + 1);
@@ -287,7 +287,7 @@ TEST_F(S3StoreTest, a_request_without_a_clear_answer_is_sent_once) {
 // "Not now" is the server's word that it did nothing; before the repeat each object is looked at again.
 TEST_F(S3StoreTest, sends_again_what_the_server_turned_away) {
   for (const char* key : {"a", "b", "c", "d"}) server_.put(key);
-  server_.interfere = [this, n = 0](const TestRequest& request) mutable -> std::optional<TestS3::Interference> {
+  server_.interfere_with([this, n = 0](const TestRequest& request) mutable -> std::optional<TestS3::Interference> {
     if (request.method != "POST" || request.body.find("<Key>a</Key>") == std::string::npos || n++ > 0) return std::nullopt;
     server_.put("b", "rewritten");
     server_.erase("c");
@@ -295,7 +295,7 @@ TEST_F(S3StoreTest, sends_again_what_the_server_turned_away) {
     for (const char* key : {"a", "b", "c"}) body += format("<Error><Key>{}</Key><Code>SlowDownWrite</Code></Error>", key);
     server_.erase("d");
     return TestS3::Interference{.answer = TestS3::Answer{200, "<DeleteResult>" + body + "<Deleted><Key>d</Key></Deleted></DeleteResult>"}};
-  };
+  });
   EXPECT_THAT(kinds(remove({"a", "b", "c", "d"})), ElementsAre(Kind::deleted, Kind::changed, Kind::deleted, Kind::deleted));
   EXPECT_TRUE(server_.has("b"));
   EXPECT_FALSE(server_.has("a"));
@@ -315,11 +315,11 @@ TEST_F(S3StoreTest, a_gate_that_closes_between_repeats_ends_them) {
   server_.put("a");
   server_.put("b");
   ClosableGate gate;
-  server_.interfere = [&](const TestRequest& request) -> std::optional<TestS3::Interference> {
+  server_.interfere_with([&](const TestRequest& request) -> std::optional<TestS3::Interference> {
     if (request.method != "POST" || request.body.find("<Key>a</Key>") == std::string::npos) return std::nullopt;
     gate.close();
     return TestS3::Interference{.answer = TestS3::problem(503, "SlowDown")};
-  };
+  });
   EXPECT_THAT(kinds(remove({"a", "b"}, gate)), ElementsAre(Kind::not_sent, Kind::not_sent));
   EXPECT_TRUE(server_.has("a"));
 }
@@ -342,10 +342,10 @@ TEST_F(S3StoreTest, compares_just_before_it_sends) {
 TEST_F(S3StoreTest, nothing_is_sent_for_what_cannot_be_compared) {
   server_.put("a");
   answer("HEAD /box/a", 100, TestS3::problem(403, "AccessDenied"));
-  server_.interfere = [](const TestRequest& request) -> std::optional<TestS3::Interference> {
+  server_.interfere_with([](const TestRequest& request) -> std::optional<TestS3::Interference> {
     if (!request.target.starts_with("/box/a")) return std::nullopt;
     return TestS3::Interference{.answer = TestS3::problem(403, "AccessDenied")};
-  };
+  });
   const auto outcomes = remove({"a"});
   EXPECT_THAT(kinds(outcomes), ElementsAre(Kind::failed));
   EXPECT_THAT(outcomes[0].message, HasSubstr("could not be compared"));
@@ -379,11 +379,11 @@ TEST_F(S3StoreTest, signs_deletes_with_keys_of_their_own) {
   };
   const auto store = open_s3_store(options, clock_).value();
   server_.put("a");
-  server_.interfere = [](const TestRequest& request) -> std::optional<TestS3::Interference> {
+  server_.interfere_with([](const TestRequest& request) -> std::optional<TestS3::Interference> {
     const bool reads = request.method == "GET" || request.method == "HEAD";
     if (request.head.find(reads ? "Credential=READER/" : "Credential=SWEEPER/") != std::string::npos) return std::nullopt;
     return TestS3::Interference{.answer = TestS3::problem(403, "AccessDenied")};
-  };
+  });
   EXPECT_THAT(kinds(store->remove(std::vector{TestS3::meta("a")}, OpenGate()).value()), ElementsAre(Kind::deleted));
 }
 

@@ -31,8 +31,12 @@ class TestS3 {
 
   TestS3() : server_([this](TestConnection& connection) { serve(connection); }) {}
 
-  // Called for each request, on the server's threads, one at a time; nothing: it is served as usual. `method target`.
-  std::function<std::optional<Interference>(const TestRequest&)> interfere;
+  // Called for each request, on the server's threads, one at a time; nullopt: it is served as usual.
+  using Interfere = std::function<std::optional<Interference>(const TestRequest&)>;
+  void interfere_with(Interfere interfere) {
+    const std::scoped_lock lock(interfering_);
+    interfere_ = std::move(interfere);
+  }
 
   void put(const std::string& key, const std::string& etag = "e1", std::size_t size = 3) {
     const std::scoped_lock lock(mutex_);
@@ -92,7 +96,7 @@ class TestS3 {
       {
         const std::scoped_lock lock(interfering_);
         note(*request);
-        if (interfere) done = interfere(*request).value_or(Interference{});
+        if (interfere_) done = interfere_(*request).value_or(Interference{});
       }
       if (done.broken) return connection.reset();
       const Answer answer = done.answer ? *done.answer : usual(*request);
@@ -177,6 +181,7 @@ class TestS3 {
   }
 
   std::mutex mutex_, interfering_;
+  Interfere interfere_;
   std::map<std::string, Object> objects_;
   std::vector<std::string> requests_;
   std::atomic<std::size_t> page_size_ = 1000;
