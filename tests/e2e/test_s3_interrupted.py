@@ -107,7 +107,7 @@ def test_the_store_is_restarted_in_the_middle_of_a_sweep(own_minio, postgresql, 
 def test_the_store_goes_away_for_good_in_the_middle_of_a_sweep(own_minio, postgresql):
     world = FullWorld(own_minio, postgresql)
     try:
-        live, keys = large(world, 8000, 500)
+        live, keys = large(world, 3000)
         before = world.keys()
         process = world.start("apply", world.plan_file)
         wait_for_first(world, process, keys)
