@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
@@ -104,23 +105,44 @@ def test_the_store_is_restarted_in_the_middle_of_a_sweep(own_minio, postgresql, 
         world.close()
 
 
-def test_the_store_goes_away_for_good_in_the_middle_of_a_sweep(own_minio, postgresql):
+def test_what_is_in_doubt_stays_so_until_the_store_is_back(own_minio, postgresql):
     world = FullWorld(own_minio, postgresql)
     try:
-        live, keys = large(world, 3000)
+        live, keys = large(world, 8000, 500)
         before = world.keys()
         process = world.start("apply", world.plan_file)
         wait_for_first(world, process, keys)
         own_minio.tell("kill")
-        result = process.result(240)
-        assert result.code in (PARTIAL, UNREACHABLE), result.story
-        # What is in doubt stays so as long as nobody can tell.
-        assert world.run("recover", timeout=240).code in (OK, UNREACHABLE, PARTIAL, FAILURE)
+        process.signal(signal.SIGKILL)
+        process.popen.communicate()
+        run_id = apply_run(world)["run_id"]
+        intended = set(world.journal(run_id).values())
+        assert "in_doubt" in intended, intended
+        world.run("recover", timeout=60).expect(UNREACHABLE)
+        assert set(world.journal(run_id).values()) == intended
         own_minio.tell("start")
-        world.run("recover", timeout=120).expect(OK)
-        world.check_every_key(before, apply_run(world)["run_id"])
+        world.run("recover", timeout=60).expect(OK)
+        world.check_every_key(before, run_id)
         assert live <= world.keys()
     finally:
+        world.close()
+
+
+@pytest.mark.xfail(strict=True, reason="each key is asked for until the budget for repeats is used up, which takes minutes")
+def test_a_sweep_ends_soon_once_its_store_is_gone(own_minio, postgresql):
+    world = FullWorld(own_minio, postgresql)
+    try:
+        live, keys = large(world, 8000, 500)
+        process = world.start("apply", world.plan_file)
+        wait_for_first(world, process, keys)
+        own_minio.tell("kill")
+        try:
+            result = process.result(30)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("it went on and on") from None
+        assert result.code in (PARTIAL, UNREACHABLE), result.story
+    finally:
+        own_minio.tell("start")
         world.close()
 
 
