@@ -1,16 +1,11 @@
 #include "app/doctor.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "app/workspace.h"
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
-#include "io/file.h"
 #include "pipeline/judge.h"
 #include "pipeline/recheck.h"
 #include "pipeline/scan.h"
@@ -21,6 +16,27 @@ namespace {
 
 std::string percent_of(std::uint64_t part, std::uint64_t whole) {
   return format("{:.1f} %", whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+// What most often is behind a guard that refuses.
+std::string_view advice_on(Guard guard) {
+  switch (guard) {
+    case Guard::no_references: return "check that the query reads the right table of the right database; a source that may be empty says `may_be_empty: true`";
+    case Guard::references_fell: return "find out who removed the rows";
+    case Guard::match_rate: return "compare a row with a key of the bucket, and set `as:`, `base_urls:` or `aliases:` so that they meet";
+    case Guard::orphan_ratio:
+    case Guard::unreferenced_class: return "is there a table that refers to them? Add it to `references:`, or name them in `protect:`";
+    case Guard::unmapped_references: return "correct `as:`, `base_urls:` or `ignore_buckets:` of this reference";
+    case Guard::near_miss: return "correct the spelling in the rows, or the mapping";
+    case Guard::partial_query: return "take LIMIT, OFFSET, FETCH or TABLESAMPLE out of the query, or out of the view behind it";
+    case Guard::identity_changed: return "check the address of the store and of the database";
+    case Guard::stale_list: return "write the list anew";
+    case Guard::clock_skew: return "set the clock";
+    case Guard::max_deletes:
+    case Guard::max_bytes:
+    case Guard::recheck_blind: return "look at the plan first";
+  }
+  return "look at the plan first";
 }
 
 class Doctor {
@@ -65,19 +81,61 @@ class Doctor {
 
   void check_bucket(BucketWorkspace& bucket) {
     const std::string& name = bucket.policy().name;
-    auto reader = bucket.reader();
-    if (!reader) {
-      failed("store." + bucket.config().store, reader.error());
-    } else if (auto identity = (*reader)->identity(); !identity) {
-      failed("store." + bucket.config().store, identity.error());
-    } else {
-      ok("store." + bucket.config().store, format("can be reached: {}", *identity));
-    }
+    const bool reachable = check_store(bucket);
+    if (reachable) check_facts(bucket);
     check_deleting(bucket);
-    bool readable = reader.has_value();
+    bool readable = reachable;
     for (std::size_t i = 0; i < bucket.sources().size(); ++i) readable = check_source(bucket, i) && readable;
-    if (readable) check_mapping(bucket, **reader);
+    if (readable) check_mapping(bucket, **bucket.reader());
     else warning("mapping." + name, "not tried, because the store or a reference cannot be read", "mend these first");
+  }
+
+  // Whether the bucket can be reached, and its clock agrees with ours.
+  bool check_store(BucketWorkspace& bucket) {
+    const std::string name = "store." + bucket.config().store;
+    auto reader = bucket.reader();
+    if (!reader) return failed(name, reader.error()), false;
+    const auto identity = (*reader)->identity();
+    if (!identity) return failed(name, identity.error()), false;
+    ok(name, format("can be reached: {}", *identity));
+    const auto now = (*reader)->server_time();
+    if (!now) return failed(name, now.error()), false;
+    const auto skew = *now - clock_.now();
+    if (std::chrono::abs(skew) > std::chrono::minutes(5)) {
+      failed("clock." + bucket.config().store,
+             {ErrorCode::failed_precondition,
+              format("the clocks differ: the store's is {} {} this machine's", human_duration(std::chrono::abs(skew)),
+                     skew > std::chrono::nanoseconds(0) ? "ahead of" : "behind"),
+              "set the wrong one (NTP: `timedatectl set-ntp true`); ages count by the store's clock, and runs are refused (clock_skew)"});
+    }
+    return true;
+  }
+
+  // How the bucket is kept: what a delete means there.
+  void check_facts(BucketWorkspace& bucket) {
+    const std::string& name = bucket.policy().name;
+    const auto facts = (*bucket.reader())->facts();
+    if (!facts) return failed("bucket." + name, facts.error());
+    using Versioning = StoreFacts::Versioning;
+    if (facts->versioning == Versioning::enabled) {
+      warning("versioning." + name, "versioning is on: a delete only hides an object behind a marker (it can be undone), and no space comes back",
+              "add a lifecycle rule NoncurrentVersionExpiration to the bucket, or delete old versions yourself; to get space back at once, "
+              "switch versioning off before objects are written");
+    } else if (facts->versioning == Versioning::suspended) {
+      warning("versioning." + name, "versioning is suspended: objects written since then are deleted for good, older ones are hidden behind a marker",
+              "decide for one of both: switch versioning on again, or remove old versions");
+    }
+    if (facts->object_lock) {
+      warning("object_lock." + name, "object lock is on: deletes make markers, and locked versions stay until their retention ends",
+              "expect no space back before that");
+    }
+    if (facts->expiry_rules > 0) {
+      warning("lifecycle." + name, format("the bucket has {} that deletes objects by itself", count_of(facts->expiry_rules, "lifecycle rule")),
+              "check that it cannot delete what rows refer to; it does not ask the database");
+    }
+    for (const std::string& sentence : facts->not_told) {
+      warning("bucket." + name, sentence, "grant it to the planning credentials, or live with not knowing");
+    }
   }
 
   void check_deleting(BucketWorkspace& bucket) {
@@ -85,33 +143,20 @@ class Doctor {
     if (bucket.policy().mode == Mode::report) {
       return ok(name, "`mode: report`: nothing in this bucket is ever deleted");
     }
-    const StoreConfig& store = *config_.find_store(bucket.config().store);
-    if (access(store.directory.path.c_str(), W_OK | X_OK) != 0) {
-      return failed(name, {ErrorCode::permission_denied,
-                           system_error(errno, format("no permission to delete in '{}'", store.directory.path.string())).message,
-                           format("give this user write permission, or set `mode: report` on '{}'", bucket.policy().name)});
-    }
-    if (request_.probe == Probe::yes) {
-      if (auto probed = probe(store.directory.path); !probed) return failed(name, probed.error());
-    }
     auto held = workspace_->hold(bucket);
     if (!held) return failed(name, held.error());
-    ok(name, request_.probe == Probe::yes ? "a file was written and deleted" : "the permission is there, and nobody else is deleting");
-  }
-
-  // Writes and removes one file under .heimdall-storage/, the only place where we ever write.
-  static Result<void> probe(const std::filesystem::path& root) {
-    const std::filesystem::path directory = root / ".heimdall-storage";
-    const std::filesystem::path file = directory / format("probe-{:016x}", random_u64());
-    std::error_code error;
-    const bool created = std::filesystem::create_directory(directory, error);
-    if (error) return system_error(error.value(), format("cannot create '{}'", directory.string()));
-    {
-      TRY_ASSIGN(const UniqueFd fd, open_file(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, "probe"));
+    const bool writes = request_.probe == Probe::yes;
+    auto facts = held->store().try_deleting(writes ? TryBy::writing : TryBy::asking);
+    if (!facts) {
+      Error error = std::move(facts).error();
+      if (error.code == ErrorCode::permission_denied) {
+        error.hint += format("{}or set `mode: report` on '{}'", error.hint.empty() ? "" : ", ", bucket.policy().name);
+      }
+      return failed(name, error);
     }
-    if (unlink(file.c_str()) != 0) return system_error(errno, format("cannot delete '{}'", file.string()));
-    if (created) rmdir(directory.c_str());
-    return {};
+    if (!writes) return ok(name, "the permission is there, and nobody else is deleting");
+    ok(name, format("an object of ours was written and deleted{}",
+                    facts->honours_if_match ? "; this server refuses to delete what was rewritten (If-Match)" : ""));
   }
 
   bool check_source(BucketWorkspace& bucket, std::size_t i) {
@@ -152,7 +197,7 @@ class Doctor {
     JudgeInput input{*findings, policy, *baseline, {}, clock_.now(), findings->clock_skew};
     for (const Refusal& refusal : judge(input)) {
       report_({format("guard.{}.{}", policy.name, name_of(refusal.guard)), Check::Status::failed, refusal.message,
-               format("if this is as it should be: --accept {}", name_of(refusal.guard))});
+               format("{}; if this is as it should be: --accept {}", advice_on(refusal.guard), name_of(refusal.guard))});
     }
   }
 

@@ -2,39 +2,14 @@
 
 #include <algorithm>
 
+#include "app/open_source.h"
+#include "app/open_store.h"
 #include "base/format.h"
 #include "base/text.h"
-#include "refs/list_source.h"
-#include "refs/sqlite_source.h"
-#include "store/fs/directory_store.h"
 
 namespace heimdall {
 
 namespace {
-
-DirectoryOptions directory_options(const StoreConfig& store) {
-  return {store.directory.path,
-          store.directory.age == DirectoryAge::modification ? AgeFrom::mtime : AgeFrom::newest_change};
-}
-
-Result<std::unique_ptr<ReferenceSource>> open_source(const Config& config, const ReferenceConfig& reference, Clock& clock) {
-  if (reference.kind == ReferenceKind::list) {
-    ListSourceOptions options;
-    options.path = reference.list;
-    options.separator = reference.line_end == ReferenceConfig::LineEnd::null ? ListSeparator::nul : ListSeparator::newline;
-    options.taken_at = reference.taken_at;
-    return std::unique_ptr<ReferenceSource>(std::make_unique<ListSource>(std::move(options), clock));
-  }
-  SqliteSourceOptions options;
-  options.path = config.find_database(reference.database)->path;
-  options.query = reference.query;
-  options.table = reference.table;
-  options.column = reference.column;
-  if (reference.json) {
-    TRY_ASSIGN(options.json, JsonSelector::parse(*reference.json));
-  }
-  return std::unique_ptr<ReferenceSource>(std::make_unique<SqliteSource>(std::move(options), clock));
-}
 
 Error unknown_bucket(const Config& config, const std::string& name) {
   std::vector<std::string> known;
@@ -50,9 +25,7 @@ Error unknown_bucket(const Config& config, const std::string& name) {
 
 Result<ObjectReader*> BucketWorkspace::reader() {
   if (!reader_) {
-    auto opened = open_directory_reader(directory_options(*store_config_), *clock_);
-    if (!opened) return with_context(opened.error(), format("store '{}'", store_config_->name));
-    reader_ = std::move(*opened);
+    TRY_ASSIGN(reader_, open_reader(*store_config_, config_->policy.name, *clock_));
   }
   return reader_.get();
 }
@@ -139,9 +112,7 @@ Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
   HeldBucket held;
   TRY_ASSIGN(FileLock lock, directory_.lock_bucket(bucket.policy().name));
   held.state_lock_ = std::move(lock);
-  auto store = open_directory_store(directory_options(*bucket.store_config_), clock_);
-  if (!store) return with_context(store.error(), format("store '{}'", bucket.store_config_->name));
-  held.store_ = std::move(*store);
+  TRY_ASSIGN(held.store_, open_store(*bucket.store_config_, bucket.policy().name, clock_));
   TRY_ASSIGN(const std::string identity, held.store_->identity());
   held.store_hold_ = holds_[identity].lock();
   if (held.store_hold_ == nullptr) {
@@ -149,7 +120,29 @@ Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
     held.store_hold_ = std::move(hold);
     holds_[identity] = held.store_hold_;
   }
+  TRY(hold_sources(held, bucket, identity));
   return held;
+}
+
+// One lock in each database, however many references and buckets it serves.
+Result<void> Workspace::hold_sources(HeldBucket& held, const BucketWorkspace& bucket, const std::string& identity) {
+  for (std::size_t i = 0; i < bucket.sources_.size(); ++i) {
+    if (bucket.config_->references[i].kind == ReferenceKind::list) continue;
+    TRY_ASSIGN(const SourceIdentity source, bucket.sources_[i]->identity());
+    std::weak_ptr<SourceHold>& known = source_holds_[{identity, source.database}];
+    std::shared_ptr<SourceHold> hold = known.lock();
+    if (hold == nullptr) {
+      auto taken = bucket.sources_[i]->hold("heimdall-storage sweep of " + identity);
+      if (!taken) return with_context(std::move(taken).error(), format("references '{}'", bucket.policy().sources[i].name));
+      hold = std::move(*taken);
+      known = hold;
+    }
+    const bool is_new = hold != nullptr && std::find(held.source_holds_.begin(), held.source_holds_.end(), hold.get()) == held.source_holds_.end();
+    if (!is_new) continue;
+    held.source_holds_.push_back(hold.get());
+    held.owned_source_holds_.push_back(std::move(hold));
+  }
+  return {};
 }
 
 Result<RecoverReport> Workspace::recover_bucket(HeldBucket& held, std::stop_token stop) {

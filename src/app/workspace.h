@@ -46,12 +46,16 @@ class BucketWorkspace {
 class HeldBucket {
  public:
   ObjectStore& store() { return *store_; }
+  // The locks in the databases of its references, against sweeps on other hosts.
+  std::span<SourceHold* const> source_holds() const { return source_holds_; }
 
  private:
   friend class Workspace;
   std::unique_ptr<ObjectStore> store_;
   std::optional<FileLock> state_lock_;
-  std::shared_ptr<BucketHold> store_hold_;  // shared by the entries of one physical bucket
+  std::shared_ptr<BucketHold> store_hold_;  // shared by the entries of one physical bucket, as these are
+  std::vector<std::shared_ptr<SourceHold>> owned_source_holds_;
+  std::vector<SourceHold*> source_holds_;
 };
 
 // The single place where the configuration becomes objects.
@@ -87,6 +91,7 @@ class Workspace {
   Workspace(Config config, StateDirectory directory, Clock& clock)
       : config_(std::move(config)), directory_(std::move(directory)), clock_(clock) {}
   Result<void> add_bucket(const BucketConfig& bucket);
+  Result<void> hold_sources(HeldBucket& held, const BucketWorkspace& bucket, const std::string& identity);
 
   Config config_;
   StateDirectory directory_;
@@ -95,6 +100,7 @@ class Workspace {
   std::vector<BucketWorkspace> buckets_;
   std::vector<std::string> warnings_;
   std::map<std::string, std::weak_ptr<BucketHold>> holds_;  // by physical identity
+  std::map<std::pair<std::string, std::string>, std::weak_ptr<SourceHold>> source_holds_;  // by identity and database
 };
 
 }  // namespace heimdall

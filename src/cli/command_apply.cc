@@ -127,7 +127,7 @@ class Apply {
     }
     for (std::size_t i = 0; i < held.size(); ++i) {
       BucketWorkspace& mine = *workspace_->find(approved->plan().buckets()[i].bucket);
-      targets.push_back({held[i].store(), mine.policy(), mine.sources(), workspace_->scratch(mine.policy().name)});
+      targets.push_back({held[i].store(), mine.policy(), mine.sources(), workspace_->scratch(mine.policy().name), held[i].source_holds()});
     }
     RunOutcome outcome = run_apply(*approved, targets, workspace_->state(), *run_);
     // Buckets that were only looked at belong to the report, too.

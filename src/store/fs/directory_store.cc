@@ -1,9 +1,15 @@
 #include "store/fs/directory_store.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
 #include <mutex>
 #include <utility>
 
 #include "base/format.h"
+#include "base/ids.h"
 #include "base/text.h"
 #include "io/file.h"
 #include "store/fs/directory_reader.h"
@@ -36,6 +42,7 @@ class DirectoryStore final : public ObjectStore {
   Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) override;
   RemoveOutcome settle(const ObjectMeta& object) override;
   std::chrono::milliseconds settle_delay() const override { return std::chrono::milliseconds(0); }
+  Result<DeleteFacts> try_deleting(TryBy how) override;
   Result<std::unique_ptr<BucketHold>> hold() override;
 
  private:
@@ -74,6 +81,31 @@ RemoveOutcome DirectoryStore::settle(const ObjectMeta& object) {
   if (found->presence == Presence::outside) return {Kind::changed, "it is behind a symbolic link or a mount now"};
   if (!is_file_of(object, found->state)) return {Kind::changed, "another file is there now"};
   return {Kind::failed, "it is still there"};
+}
+
+// Writes and removes one file under .heimdall-storage/, the only place where we ever write.
+Result<void> write_and_delete(const std::filesystem::path& root) {
+  const std::filesystem::path directory = root / ".heimdall-storage";
+  const std::filesystem::path file = directory / format("probe-{:016x}", random_u64());
+  std::error_code error;
+  const bool created = std::filesystem::create_directory(directory, error);
+  if (error) return system_error(error.value(), format("cannot create '{}'", directory.string()));
+  {
+    TRY_ASSIGN(const UniqueFd fd, open_file(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, "probe"));
+  }
+  if (unlink(file.c_str()) != 0) return system_error(errno, format("cannot delete '{}'", file.string()));
+  if (created) rmdir(directory.c_str());
+  return {};
+}
+
+Result<DeleteFacts> DirectoryStore::try_deleting(TryBy how) {
+  const std::string& root = reader_.tree().path();
+  if (access(root.c_str(), W_OK | X_OK) != 0) {
+    return Error{ErrorCode::permission_denied, system_error(errno, format("no permission to delete in '{}'", printable(root))).message,
+                 "give this user write permission there"};
+  }
+  if (how == TryBy::writing) TRY(write_and_delete(root));
+  return DeleteFacts{.proved = how == TryBy::writing, .honours_if_match = false};
 }
 
 Result<std::unique_ptr<BucketHold>> DirectoryStore::hold() {

@@ -1,0 +1,54 @@
+#include "app/open_store.h"
+
+#include "base/format.h"
+#include "store/fs/directory_store.h"
+#include "store/s3/s3_store.h"
+
+namespace heimdall {
+
+namespace {
+
+DirectoryOptions directory_options(const StoreConfig& store) {
+  return {store.directory.path,
+          store.directory.age == DirectoryAge::modification ? AgeFrom::mtime : AgeFrom::newest_change};
+}
+
+SecretPlace place_of(const SecretSource& secret) { return {secret.environment, secret.file}; }
+bool is_set(const SecretSource& secret) { return secret.environment || secret.file; }
+
+S3Options s3_options(const StoreConfig& store, const std::string& bucket) {
+  const S3StoreConfig& s3 = store.s3;
+  S3Options options;
+  options.endpoint = s3.endpoint;
+  options.region = s3.region;
+  options.bucket = bucket;
+  options.path_style = s3.path_style;
+  options.credentials = {place_of(s3.access_key), place_of(s3.secret_key), s3.profile};
+  if (is_set(s3.delete_access_key)) {
+    options.delete_credentials = CredentialPlaces{place_of(s3.delete_access_key), place_of(s3.delete_secret_key), std::nullopt};
+  }
+  options.environment = process_environment();
+  if (s3.ca_file) options.ca_file = s3.ca_file->string();
+  options.request_timeout = s3.request_timeout;
+  return options;
+}
+
+template <class T>
+Result<T> named(Result<T> opened, const StoreConfig& store) {
+  if (!opened) return with_context(std::move(opened).error(), format("store '{}'", store.name));
+  return opened;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectReader>> open_reader(const StoreConfig& store, const std::string& bucket, Clock& clock) {
+  return named(store.kind == StoreKind::s3 ? open_s3_reader(s3_options(store, bucket), clock)
+                                           : open_directory_reader(directory_options(store), clock), store);
+}
+
+Result<std::unique_ptr<ObjectStore>> open_store(const StoreConfig& store, const std::string& bucket, Clock& clock) {
+  return named(store.kind == StoreKind::s3 ? open_s3_store(s3_options(store, bucket), clock)
+                                           : open_directory_store(directory_options(store), clock), store);
+}
+
+}  // namespace heimdall
