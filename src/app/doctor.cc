@@ -176,11 +176,23 @@ class Doctor {
       failed(name, form.error());
       return false;
     }
-    const bool lookup = *form == RecheckForm::lookup;
     ok(name, format("'{}' can be read from {}; each batch {}", binding.policy->name, identity->database,
-                    lookup ? "asks an index again" : "is rechecked by reading all of it again (`as: key` or `as: uri` and an "
-                                                     "index on the column would make that cheap)"));
+                    *form == RecheckForm::lookup ? std::string("asks an index again")
+                                                 : "is rechecked by reading all of it again" + why_whole(bucket, i)));
     return true;
+  }
+
+  // What would make the recheck of a source cheap; empty for lists, which are always read whole.
+  std::string why_whole(BucketWorkspace& bucket, std::size_t i) const {
+    const ReferenceConfig& reference = bucket.config().references[i];
+    if (reference.kind == ReferenceKind::list) return "";
+    const auto cost = bucket.sources()[i].source->lookup_cost();
+    if (!cost) return "";
+    if (*cost == LookupCost::unsupported) return " (JSON, two columns and what is no plain text column are always read whole)";
+    if (!is_invertible(bucket.policy().sources[i].mapping)) {
+      return " (`as: key` or `as: uri`, without companions that drop a part of the key, would make that cheap)";
+    }
+    return " (an index on the column would make that cheap)";
   }
 
   void check_mapping(BucketWorkspace& bucket, ObjectReader& reader) {

@@ -170,6 +170,9 @@ class Sweep {
     for (const ObjectMeta& object : batch) keys.push_back(object.key);
     const auto found = target_.store.inspect(keys);
     if (found.size() != batch.size()) return Error{ErrorCode::internal, "the store answered for another number of objects"};
+    // A store that says nothing of any object is gone: what is left is better not touched than counted as failed.
+    const auto is_out_of_reach = [](const Result<ObjectMeta>& answer) { return !answer && answer.error().code == ErrorCode::unavailable; };
+    if (!found.empty() && std::all_of(found.begin(), found.end(), is_out_of_reach)) return found.front().error();
     std::vector<ObjectMeta> rest;
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (!found[i] && found[i].error().code == ErrorCode::not_found) note(batch[i], Outcome::already_gone, "");

@@ -247,15 +247,44 @@ TEST_F(SweepTest, keeps_what_is_rewritten_between_the_comparison_and_the_request
 }
 
 // Invariant 2: an error of the comparison is not "unchanged".
+// Cannot look at one object.
+class BlindSpot final : public FaultyStore {
+ public:
+  BlindSpot(ObjectStore& inner, std::string key) : FaultyStore(inner, {}), key_(std::move(key)) {}
+  std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override {
+    auto answers = FaultyStore::inspect(keys);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (keys[i].bytes() == key_) answers[i] = Error{ErrorCode::unavailable, "a disk does not answer"};
+    }
+    return answers;
+  }
+
+ private:
+  std::string key_;
+};
+
 TEST_F(SweepTest, keeps_what_cannot_be_compared) {
+  world_.put_orphans(4);
+  const ApprovedPlan plan = world_.approved_plan();
+  BlindSpot blind(world_.store, "orphan/100");
+  world_.store_port = &blind;
+  const SweepReport report = world_.sweep_only(plan);
+  EXPECT_EQ(report.figures.deletion_failures, 1U);
+  EXPECT_EQ(world_.outcome("orphan/100"), Outcome::failed);
+  EXPECT_THAT(removed_keys(), ElementsAre("orphan/101", "orphan/102", "orphan/103"));
+}
+
+// A store that is gone fails nobody's object: what is left can be planned again.
+TEST_F(SweepTest, ends_when_the_store_answers_for_no_object_of_a_batch) {
   world_.put_orphans(4);
   const ApprovedPlan plan = world_.approved_plan();
   FaultyStore faulty(world_.store, {StoreFault::error, 1, StoreCall::inspect});
   world_.store_port = &faulty;
   const SweepReport report = world_.sweep_only(plan);
-  EXPECT_EQ(report.figures.deletion_failures, 3U);
-  EXPECT_EQ(world_.outcome("orphan/100"), Outcome::failed);
-  EXPECT_THAT(removed_keys(), ElementsAre("orphan/103"));
+  EXPECT_EQ(report.failure.value().code, ErrorCode::unavailable);
+  EXPECT_EQ(report.figures.deletion_failures, 0U);
+  EXPECT_EQ(report.untouched, 4U);
+  EXPECT_THAT(removed_keys(), IsEmpty());
 }
 
 TEST_F(SweepTest, notes_what_was_gone_before_we_came) {

@@ -31,7 +31,7 @@ struct StoreFaultPlan {
 
 // Passes everything to `inner`, but for one call. Thread-safe if `inner` is. Both `inner` and this outlive its listings.
 //   for (n = 1;; ++n) { FaultyStore store(inner, {fault, n}); ...; if (!store.reached()) break; }
-class FaultyStore final : public ObjectStore {
+class FaultyStore : public ObjectStore {
  public:
   FaultyStore(ObjectStore& inner, StoreFaultPlan plan) : inner_(inner), plan_(plan) {}
 

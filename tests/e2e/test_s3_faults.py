@@ -268,7 +268,6 @@ def test_a_server_that(tried_for_long, function):
     tried_for_long[function].result()
 
 
-@pytest.mark.xfail(strict=True, reason="a probe that is left behind is not looked for yet")
 @pytest.mark.parametrize("trouble, times", [(slow_down(), 3), (error(403, "AccessDenied"), None)])
 def test_a_probe_that_could_not_be_removed_is_removed_later(proxied, trouble, times):
     """What is ours in a bucket does not pile up."""

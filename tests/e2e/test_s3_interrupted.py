@@ -128,7 +128,6 @@ def test_what_is_in_doubt_stays_so_until_the_store_is_back(own_minio, postgresql
         world.close()
 
 
-@pytest.mark.xfail(strict=True, reason="each key is asked for until the budget for repeats is used up, which takes minutes")
 def test_a_sweep_ends_soon_once_its_store_is_gone(own_minio, postgresql):
     world = FullWorld(own_minio, postgresql)
     try:

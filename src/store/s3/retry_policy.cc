@@ -39,10 +39,14 @@ RetryPolicy::RetryPolicy(Options options)
     : options_(options), tokens_(options.budget), random_(options.seed != 0 ? options.seed : random_u64()) {}
 
 std::optional<std::chrono::milliseconds> RetryPolicy::next(const Error& error, int attempt, Effect effect) {
-  if (!may_repeat(error, effect) || attempt >= options_.max_attempts) return std::nullopt;
+  if (!may_repeat(error, effect)) return std::nullopt;
+  const std::scoped_lock lock(mutex_);
+  if (attempt >= (has_succeeded_ ? options_.max_attempts : std::min(options_.first_contact_attempts, options_.max_attempts))) {
+    if (error.code == ErrorCode::unavailable) tokens_ = 0;
+    return std::nullopt;
+  }
   const auto asked_for = std::max(error.retry_after.value_or(std::chrono::milliseconds(0)), std::chrono::milliseconds(0));
   if (asked_for > options_.max_delay * kLongestRetryAfter) return std::nullopt;
-  const std::scoped_lock lock(mutex_);
   if (tokens_ < 1) return std::nullopt;
   tokens_ -= 1;
   const auto longest = static_cast<std::uint64_t>(backoff(options_, attempt).count());
@@ -53,6 +57,7 @@ std::optional<std::chrono::milliseconds> RetryPolicy::next(const Error& error, i
 
 void RetryPolicy::succeeded() {
   const std::scoped_lock lock(mutex_);
+  has_succeeded_ = true;
   tokens_ = std::min(options_.budget, tokens_ + options_.earned_per_success);
 }
 

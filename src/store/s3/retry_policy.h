@@ -10,11 +10,13 @@
 namespace heimdall {
 
 // When a request that failed in a transient way is sent again: exponential backoff with full jitter, bounded per request by attempts
-// and for the client as a whole by a budget of tokens, so that a store in trouble is not buried in repeats. Thread-safe.
+// and for the client as a whole by a budget of tokens, so that a store in trouble is not buried in repeats. A request that never got through in
+// all its attempts says that the store is gone: the budget is spent then, until something succeeds. Thread-safe.
 class RetryPolicy {
  public:
   struct Options {
     int max_attempts = 8;
+    int first_contact_attempts = 4;  // as long as nothing has succeeded yet: a wrong address is told soon
     std::chrono::milliseconds first_delay{100};
     std::chrono::milliseconds max_delay = std::chrono::seconds(10);
     double budget = 200;             // tokens at first, and at most
@@ -35,6 +37,7 @@ class RetryPolicy {
   Options options_;
   std::mutex mutex_;
   double tokens_;
+  bool has_succeeded_ = false;
   std::uint64_t random_;
 };
 

@@ -38,7 +38,7 @@ TEST(RetryPolicyTest, gives_up_after_the_last_attempt) {
 }
 
 TEST(RetryPolicyTest, delays_double_with_full_jitter_up_to_the_longest) {
-  RetryPolicy policy({.max_attempts = 100, .first_delay = 100ms, .max_delay = 1s, .budget = 1e9, .seed = 20261123});
+  RetryPolicy policy({.max_attempts = 100, .first_contact_attempts = 100, .first_delay = 100ms, .max_delay = 1s, .budget = 1e9, .seed = 20261123});
   const std::vector<std::pair<int, std::chrono::milliseconds>> limits = {
       {1, 100ms}, {2, 200ms}, {3, 400ms}, {4, 800ms}, {5, 1000ms}, {6, 1000ms}, {99, 1000ms}};
   for (const auto& [attempt, limit] : limits) {
@@ -57,6 +57,7 @@ TEST(RetryPolicyTest, delays_double_with_full_jitter_up_to_the_longest) {
 TEST(RetryPolicyTest, the_same_seed_gives_the_same_delays) {
   const auto delays = [](std::uint64_t seed) {
     RetryPolicy policy({.seed = seed});
+    policy.succeeded();
     std::vector<std::chrono::milliseconds> all;
     for (int attempt = 1; attempt < 8; ++attempt) all.push_back(*policy.next(kUnavailable, attempt, Effect::none));
     return all;
@@ -93,7 +94,24 @@ TEST(RetryPolicyTest, the_budget_is_shared_and_earned_by_success) {
 TEST(RetryPolicyTest, what_is_not_repeated_costs_nothing) {
   RetryPolicy policy({.max_attempts = 2, .budget = 1, .seed = 1});
   EXPECT_FALSE(policy.next({.code = ErrorCode::not_found, .message = ""}, 1, Effect::none));
+  EXPECT_TRUE(policy.next(kUnavailable, 1, Effect::none));
+}
+
+// A wrong address is told soon.
+TEST(RetryPolicyTest, gives_up_earlier_as_long_as_nothing_ever_succeeded) {
+  RetryPolicy policy({.max_attempts = 8, .first_contact_attempts = 2, .seed = 1});
+  EXPECT_TRUE(policy.next(kUnavailable, 1, Effect::none));
   EXPECT_FALSE(policy.next(kUnavailable, 2, Effect::none));
+  policy.succeeded();
+  EXPECT_TRUE(policy.next(kUnavailable, 2, Effect::none));
+}
+
+TEST(RetryPolicyTest, a_store_that_is_gone_is_not_asked_again_by_everybody) {
+  RetryPolicy policy({.max_attempts = 3, .seed = 1});
+  policy.succeeded();
+  EXPECT_FALSE(policy.next(kUnavailable, 3, Effect::none));
+  EXPECT_FALSE(policy.next(kUnavailable, 1, Effect::none));
+  policy.succeeded();
   EXPECT_TRUE(policy.next(kUnavailable, 1, Effect::none));
 }
 

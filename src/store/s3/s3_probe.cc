@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "io/hmac.h"
+#include "store/s3/s3_listing.h"
 #include "store/s3/s3_xml.h"
 
 namespace heimdall {
@@ -14,7 +15,9 @@ constexpr std::string_view kContent = "heimdall-storage looks whether this serve
 const std::string kWrongEtag = "00000000000000000000000000000000";
 constexpr std::size_t kMaxAnswerBytes = std::size_t{8} << 20;
 
-std::string probe_key() { return format(".heimdall-storage/probe-{:016x}{:016x}", random_u64(), random_u64()); }
+constexpr std::string_view kProbePrefix = ".heimdall-storage/probe-";
+
+std::string probe_key() { return format("{}{:016x}{:016x}", kProbePrefix, random_u64(), random_u64()); }
 
 }  // namespace
 
@@ -103,6 +106,7 @@ bool S3Probe::honours_multi() {
 
 S3Conditions S3Probe::find_conditions(Versions versions) {
   if (versions == Versions::leave_alone && versioning() != StoreFacts::Versioning::off) return {};
+  remove_left_behind();
   key_ = probe_key();
   S3Conditions seen;
   seen.single = honours_single();
@@ -115,10 +119,39 @@ void S3Probe::note_version(const HttpResponse& answer) {
   if (const auto version = answer.header("x-amz-version-id"); !version.empty() && version != "null") versions_.emplace_back(version);
 }
 
+// As change(), but what the server says it did not do is tried again: nothing of ours may stay in a bucket.
+Result<HttpResponse> S3Probe::remove_for_sure(const S3Call& call) {
+  for (int attempt = 1;; ++attempt) {
+    auto answer = session_.change(call, gate_);
+    if (answer) return answer;
+    const auto wait = session_.wait_before_change(answer.error(), attempt);
+    if (!wait) return answer;
+    session_.clock().sleep_for(*wait, {});
+  }
+}
+
+// Objects of probes that could not be removed in their time. Whoever probes holds the bucket, so no other probe is under way.
+void S3Probe::remove_left_behind() {
+  const std::string prefix(kProbePrefix);
+  auto response = session_.read(list_call(session_.endpoint(), prefix, 1000));
+  if (!response) return;
+  const auto page = ListPage::parse(std::move(response->body));
+  if (!page) return;
+  std::vector<std::string> left;
+  std::string previous;
+  const auto visited = page->visit(prefix, previous, [&](const ObjectView& object) { left.emplace_back(object.key); });
+  if (!visited) return;
+  for (const std::string& key : left) {
+    if (!remove_for_sure(delete_call(session_.endpoint(), key, ""))) return;
+  }
+}
+
 void S3Probe::clean_up() {
   if (versions_.empty()) {
     // Whatever happened in between: deleting what is not there is no error.
-    if (auto gone = remove_single(""); !gone && not_told_.empty()) not_told_ = gone.error().message;
+    const auto gone = remove_for_sure(delete_call(session_.endpoint(), key_, ""));
+    if (gone) note_version(*gone);
+    else if (not_told_.empty()) not_told_ = gone.error().message;
     return;
   }
   for (const std::string& version : std::exchange(versions_, {})) {

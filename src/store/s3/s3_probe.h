@@ -41,6 +41,8 @@ class S3Probe {
   bool honours_single();
   bool honours_multi();
   void note_version(const HttpResponse& answer);
+  void remove_left_behind();
+  Result<HttpResponse> remove_for_sure(const S3Call& call);
   void clean_up();
 
   S3Session& session_;
