@@ -127,7 +127,9 @@ Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
 // One lock in each database, however many references and buckets it serves.
 Result<void> Workspace::hold_sources(HeldBucket& held, const BucketWorkspace& bucket, const std::string& identity) {
   for (std::size_t i = 0; i < bucket.sources_.size(); ++i) {
-    if (bucket.config_->references[i].kind == ReferenceKind::list) continue;
+    // Of the databases only servers have such locks.
+    const DatabaseConfig* const database = config_.find_database(bucket.config_->references[i].database);
+    if (database == nullptr || database->kind != DatabaseKind::postgresql) continue;
     TRY_ASSIGN(const SourceIdentity source, bucket.sources_[i]->identity());
     std::weak_ptr<SourceHold>& known = source_holds_[{identity, source.database}];
     std::shared_ptr<SourceHold> hold = known.lock();

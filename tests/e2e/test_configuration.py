@@ -49,7 +49,7 @@ MISTAKES = {
     "unknown companion field": ("query: ", 'companions: ["{nope}"], query: ', 10, "stem"),
     "unknown form": ("query: ", "as: path, query: ", 10, "prefix"),
     "unknown type of store": ("type: directory", "type: directry", 2, "directory"),
-    "store not built yet": ("type: directory, path: ./media, age: mtime", 'type: s3, endpoint: "http://127.0.0.1:9000"', 2, "s3"),
+    "endpoint without a scheme": ("type: directory, path: ./media, age: mtime", 'type: s3, endpoint: "127.0.0.1:9000"', 2, "http://"),
     "unknown age": ("age: mtime", "age: atime", 2, "mtime"),
     "unknown type of database": ("type: sqlite", "type: sqlte", 4, "sqlite"),
     "schedules not built yet": ("state: {path: ./state}", "schedules:\n  - {name: s, task: cleanup, every: 1h}", 12, "schedules"),
