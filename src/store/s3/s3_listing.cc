@@ -70,8 +70,10 @@ Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
     auto answer = session_.finish(*std::exchange(pending_, std::nullopt));
     if (!answer) return std::move(answer).error();
     auto listed = ListPage::parse(std::move(answer->body));
-    Result<void> read = listed ? Result<void>() : Result<void>(std::move(listed).error());
-    if (read) {
+    Result<void> read;
+    if (!listed) {
+      read = listed.error();
+    } else {
       const std::string& token = listed->next_token();
       const auto last = listed->last_key();
       const bool goes_on = !token.empty() && !(last && is_behind(*last));
