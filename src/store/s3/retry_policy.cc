@@ -42,7 +42,7 @@ std::optional<std::chrono::milliseconds> RetryPolicy::next(const Error& error, i
   if (!may_repeat(error, effect)) return std::nullopt;
   const std::scoped_lock lock(mutex_);
   if (attempt >= (has_succeeded_ ? options_.max_attempts : std::min(options_.first_contact_attempts, options_.max_attempts))) {
-    if (error.code == ErrorCode::unavailable) tokens_ = 0;
+    if (error.code != ErrorCode::throttled) tokens_ = 0;  // in_doubt is a reset or a time-out: nothing gets through either
     return std::nullopt;
   }
   const auto asked_for = std::max(error.retry_after.value_or(std::chrono::milliseconds(0)), std::chrono::milliseconds(0));
