@@ -156,7 +156,7 @@ class TextOutput final : public Output {
 
  private:
   void row(std::string_view name, std::uint64_t objects, std::string_view rest) {
-    print("{:<30}{:>15}{:>14}\n", name, with_thousands(objects), rest);
+    print("{:<30}{:>15}{}\n", name, with_thousands(objects), rest.empty() ? "" : format("{:>14}", rest));
   }
 
   void figures(const std::string& name, const BucketFigures& f) {
@@ -168,7 +168,9 @@ class TextOutput final : public Output {
     row("    young", f.young_objects, "");
     row("    in grace", f.in_grace_objects, human_bytes(f.in_grace_bytes));
     row("    due", f.due_objects, human_bytes(f.due_bytes));
-    if (f.near_misses > 0) print("  {} protected objects nearly match a dangling reference\n", with_thousands(f.near_misses));
+    if (f.near_misses > 0) {
+      print("  {} nearly {} a dangling reference\n", count_of(f.near_misses, "protected object"), f.near_misses == 1 ? "matches" : "match");
+    }
     print("  {}, {} without an object\n", count_of(f.references, "reference"), with_thousands(f.dangling_references));
   }
 
