@@ -130,11 +130,24 @@ class Apply {
       targets.push_back({held[i].store(), mine.policy(), mine.sources(), workspace_->scratch(mine.policy().name), held[i].source_holds()});
     }
     RunOutcome outcome = run_apply(*approved, targets, workspace_->state(), *run_);
+    for (std::size_t i = 0; i < held.size(); ++i) warn_of_versions(held[i].store(), approved->plan().buckets()[i].bucket, outcome);
     // Buckets that were only looked at belong to the report, too.
     if (scanned_) outcome.report.buckets.merge(scanned_->buckets);
     outcome.unlisted.insert(outcome.unlisted.end(), unlisted_.begin(), unlisted_.end());
     if (auto printed = print_deletions(outcome); !printed) return fail(context_, printed.error());
     return finish_run(context_, outcome);
+  }
+
+  // Deleted objects that still take their space: the figures count them as recovered.
+  void warn_of_versions(ObjectStore& store, const std::string& bucket, const RunOutcome& outcome) {
+    const auto figures = outcome.report.buckets.find(bucket);
+    if (figures == outcome.report.buckets.end() || figures->second.orphans_deleted == 0) return;
+    const auto facts = store.facts();
+    if (!facts || facts->versioning != StoreFacts::Versioning::enabled) return;
+    context_.progress.warn(format("bucket '{}' has versioning: {} now hidden behind delete markers, and no space came back; it does when old "
+                                  "versions are deleted, and until then removing a marker undoes the delete",
+                                  bucket, figures->second.orphans_deleted == 1 ? "1 object is"
+                                                                               : with_thousands(figures->second.orphans_deleted) + " objects are"));
   }
 
   void report_recovered(const RecoverReport& report) {

@@ -351,6 +351,7 @@ def test_a_delete_in_a_versioned_bucket_can_be_undone(s3_world):
     s3_world.plan().expect(OK)
     applied = s3_world.apply("--keys").expect(OK)
     assert applied.outcomes() == {b"orphan": "deleted"}
+    assert b"no space came back" in applied.err
     versions = s3_world.s3.list_object_versions(Bucket="media", Prefix="orphan")
     assert len(versions["Versions"]) == 1 and len(versions["DeleteMarkers"]) == 1
     s3_world.s3.delete_object(Bucket="media", Key="orphan", VersionId=versions["DeleteMarkers"][0]["VersionId"])
