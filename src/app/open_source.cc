@@ -19,7 +19,13 @@ Result<std::optional<std::string>> look_up(const SecretSource& secret, const Env
                  "set it for this process, or name a file with password_file"};
   }
   if (!secret.file) return std::optional<std::string>();
-  TRY_ASSIGN(std::string text, read_whole_file(*secret.file, "password file"));
+  auto read = read_whole_file(*secret.file, "password file");
+  if (!read) {
+    Error error = std::move(read).error();
+    if (error.code == ErrorCode::not_found) error.code = ErrorCode::permission_denied;  // no dependency is missing, but the right to use one
+    return error;
+  }
+  std::string text = *std::move(read);
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   return std::optional(std::move(text));
 }

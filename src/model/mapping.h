@@ -86,6 +86,8 @@ void map_reference(const MappingRules& rules, const ReferenceRow& row, Mapped& o
 
 // Whether spellings() finds every value that maps to a key: `as: key` or `uri`, and companions with an exact inverse.
 bool is_invertible(const MappingRules& rules);
+// Whether at least the companions can be: each tells the one key that it belongs to.
+bool has_invertible_companions(const MappingRules& rules);
 
 // Every value whose mapping (primary, protecting or companion) is `key`; complete when is_invertible(rules), for rows without a bucket
 // and for rows whose bucket is this one. Otherwise the usual ones, each of which does map to `key`.

@@ -44,9 +44,12 @@ bool maps_to(const MappingRules& rules, std::string_view value, std::string_view
 
 }  // namespace
 
+bool has_invertible_companions(const MappingRules& rules) {
+  return std::all_of(rules.companions.begin(), rules.companions.end(), [](const auto& c) { return c.has_exact_inverse(); });
+}
+
 bool is_invertible(const MappingRules& rules) {
-  return (rules.as == KeyForm::key || rules.as == KeyForm::uri) &&
-         std::all_of(rules.companions.begin(), rules.companions.end(), [](const auto& c) { return c.has_exact_inverse(); });
+  return (rules.as == KeyForm::key || rules.as == KeyForm::uri) && has_invertible_companions(rules);
 }
 
 std::vector<std::string> spellings(const MappingRules& rules, std::string_view key) {

@@ -238,6 +238,10 @@ std::vector<Refusal> judge_source_again(const std::string& bucket, const SourceP
                                "plan", planned.name, now_seen.identity.database, planned.identity.database)});
   }
   if (auto refusal = stale_list(bucket, source, now_seen, now)) refusals.push_back(std::move(*refusal));
+  if (now_seen.partial && !planned.partial) {
+    refusals.push_back({Guard::partial_query, bucket, 1, 0,
+                        format("references '{}' cannot be all there are any more: {}; make a new plan", planned.name, *now_seen.partial)});
+  }
   // A plan that was accepted without a key of this bucket may be carried out without one.
   const bool lost_all = now_seen.own() == 0 || (now_seen.distinct_keys == 0 && planned.distinct_keys > 0);
   if (lost_all && !source.may_be_empty) {

@@ -74,8 +74,10 @@ Result<RecheckForm> recheck_form(const SourceBinding& binding) {
   if (!binding.source->can_read_again()) return RecheckForm::impossible;
   auto cost = binding.source->lookup_cost();
   if (!cost) return with_context(cost.error(), format("references '{}'", binding.policy->name));
-  const bool look_up =
-      *cost == LookupCost::indexed && (binding.source->looks_up_keys() || is_invertible(binding.policy->mapping));
+  // A query of the user's own finds the spellings of a key, but not what lies below a prefix or beside another key.
+  const MappingRules& rules = binding.policy->mapping;
+  const bool finds_keys = binding.source->looks_up_keys() && rules.as != KeyForm::prefix && has_invertible_companions(rules);
+  const bool look_up = *cost == LookupCost::indexed && (finds_keys || is_invertible(rules));
   return look_up ? RecheckForm::lookup : RecheckForm::whole;
 }
 
@@ -146,9 +148,11 @@ Result<std::optional<Refusal>> Rechecker::look_up(std::size_t source, std::span<
   const auto& controls = planned_[source].controls;
   std::vector<std::string> values;
   for (std::string_view key : keys) {
-    auto spelled = sources_[source].source->looks_up_keys()
-                       ? std::vector{std::string(key), format("s3://{}/{}", rules.bucket, key)}
-                       : spellings(rules, key);
+    auto spelled = spellings(rules, key);
+    if (sources_[source].source->looks_up_keys()) {
+      spelled.emplace_back(key);
+      spelled.push_back(format("s3://{}/{}", rules.bucket, key));
+    }
     std::move(spelled.begin(), spelled.end(), std::back_inserter(values));
   }
   for (const ReferenceControl& control : controls) values.push_back(control.value);
@@ -159,6 +163,10 @@ Result<std::optional<Refusal>> Rechecker::look_up(std::size_t source, std::span<
   if (summary->rows != sink.rows()) {
     return Error{ErrorCode::corrupt, format("references '{}': the source says {} and handed over {}", planned_[source].name,
                                             count_of(summary->rows, "row"), with_thousands(sink.rows()))};
+  }
+  if (summary->partial && !planned_[source].partial && !is_accepted(Guard::partial_query)) {
+    return std::optional(Refusal{Guard::partial_query, policy_.name, 1, 0,
+                                 format("references '{}' cannot be all there are any more: {}; make a new plan", planned_[source].name, *summary->partial)});
   }
   const SourceIdentity& was = planned_[source].identity;
   const SourceIdentity& is = summary->identity;

@@ -52,7 +52,7 @@ Error denied(const ServerReport& report, const Endpoint& endpoint, std::string m
 }
 
 std::string hint_for_unavailable(std::string_view state) {
-  if (state == "57014") return format("a time-out or an administrator stopped the statement; {}", kNotBelieved);
+  if (state == "57014" || state == "25P03" || state == "25P04") return format("a time-out or an administrator stopped the statement; {}", kNotBelieved);
   if (state == "40001") {
     return format("on a replica: set hot_standby_feedback = on, or a longer max_standby_streaming_delay; {}", kNotBelieved);
   }

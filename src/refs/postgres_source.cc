@@ -123,6 +123,8 @@ Result<Session> PostgresSource::open_reader(Freshness freshness, const std::stop
   TRY_ASSIGN(Session* const writer, primary(stop));
   TRY_ASSIGN(const ServerFacts writer_facts, writer->facts(wait));
   TRY(postgres::check_follows(facts, writer_facts, session.connection().endpoint(), writer->connection().endpoint()));
+  // Beside a named primary only a replica may answer: a clone of the disk has the same identity.
+  if (facts.role == Role::primary && options_.primary_url) return open_primary(stop);
   if (facts.role == Role::replica && freshness == Freshness::replayed) TRY(wait_for_replay(session, *writer, stop));
   return session;
 }
@@ -176,6 +178,7 @@ Result<SourceIdentity> PostgresSource::identity() {
 
 Result<ReadSummary> PostgresSource::read(RowSink& sink, std::stop_token stop) {
   const Wait wait = asking(stop);
+  primary_.reset();  // it may have died while it waited since the last call
   TRY_ASSIGN(const std::string query, sql());
   TRY_ASSIGN(Session session, open_reader(Freshness::replayed, stop));
   TRY(session.begin(wait));
@@ -278,6 +281,9 @@ Result<ReadSummary> PostgresSource::look_up(std::span<const std::string> values,
     const Parameter none[] = {postgres::text_array({})};
     TRY_ASSIGN(const auto description, session->connection().describe(lookup, none, wait));
     TRY_ASSIGN(shape, postgres::shape_of(session->connection(), description, std::nullopt, wait));
+    TRY_ASSIGN(const postgres::Plan plan, plan_of(*session, lookup, none, "", wait));
+    TRY_ASSIGN(const auto relations, postgres::relation_facts(session->connection(), plan.relations(), wait));
+    if (!proof.partial) proof.partial = why_partial(lookup, plan, relations);
   }
 
   const std::unordered_set<std::string_view> wanted(values.begin(), values.end());
@@ -299,11 +305,13 @@ Result<ReadSummary> PostgresSource::look_up(std::span<const std::string> values,
   ReadSummary summary;
   summary.rows = batch.rows();
   summary.identity = std::move(proof.identity);
+  summary.partial = std::move(proof.partial);
   return summary;
 }
 
 Result<void> PostgresSource::wait_for_writers(const WriterMark& mark, std::chrono::milliseconds patience, std::stop_token stop) {
   if (mark.text.empty()) return {};
+  primary_.reset();
   TRY_ASSIGN(Session* const session, primary(stop));
   return postgres::wait_for_mark(session->connection(), mark, patience, clock_, stop);
 }

@@ -50,6 +50,7 @@ class PostgresSource final : public ReferenceSource {
   Result<SourceIdentity> identity() override;
   Result<ReadSummary> read(RowSink& sink, std::stop_token stop) override;
   bool can_read_again() const override { return true; }
+  bool looks_up_keys() const override { return options_.recheck.has_value(); }
 
   // unsupported for JSON, and in databases whose encoding cannot hold every key (anything but UTF8 and SQL_ASCII); without `recheck`
   // also for (bucket, key) and for columns whose type is neither text nor varchar. indexed if the looked-up values lead to
