@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <sstream>
+#include <thread>
 
 #include "base/format.h"
 #include "postgres_world.h"
@@ -205,6 +207,29 @@ TEST_F(PostgresTrouble, passwords_are_asked_for_and_never_shown) {
   }
   std::ofstream(rules) << before.str();
   run("SELECT pg_reload_conf()");
+}
+
+// TRUNCATE is not bound to snapshots: a snapshot from before its commit sees the table empty afterwards, and PostgreSQL calls that complete.
+TEST_F(PostgresTrouble, a_table_that_is_written_anew_while_it_is_looked_at_fails_the_read) {
+  run("INSERT INTO files VALUES ('a'), ('b')");
+  Client writer = database_.connect();
+  writer.run("BEGIN");
+  writer.run("TRUNCATE files");
+  writer.run("INSERT INTO files VALUES ('a'), ('b'), ('c')");
+  auto read = std::async(std::launch::async, [&] {
+    auto reading = source();
+    RowCollector rows;
+    return reading.read(rows, {});
+  });
+  // Until the reader waits for the writer's lock, its snapshot taken.
+  while (run("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()") == "0") {
+    std::this_thread::yield();
+  }
+  writer.run("COMMIT");
+  const auto summary = read.get();
+  ASSERT_FALSE(summary.has_value());
+  EXPECT_EQ(summary.error().code, ErrorCode::unavailable) << summary.error().message;
+  EXPECT_EQ(values("SELECT path FROM files").size(), 3U);
 }
 
 }  // namespace
