@@ -11,7 +11,7 @@ namespace heimdall {
 namespace {
 
 // The secret itself, or nullopt where none is configured. Never repeated in a message.
-Result<std::optional<std::string>> look_up(const SecretSource& secret, const Environment& environment) {
+Result<std::optional<std::string>> look_up(const SecretPlace& secret, const Environment& environment) {
   if (secret.environment) {
     auto value = environment(*secret.environment);
     if (value && !value->empty()) return value;

@@ -13,9 +13,6 @@ DirectoryOptions directory_options(const StoreConfig& store) {
           store.directory.age == DirectoryAge::modification ? AgeFrom::mtime : AgeFrom::newest_change};
 }
 
-SecretPlace place_of(const SecretSource& secret) { return {secret.environment, secret.file}; }
-bool is_set(const SecretSource& secret) { return secret.environment || secret.file; }
-
 S3Options s3_options(const StoreConfig& store, const std::string& bucket) {
   const S3StoreConfig& s3 = store.s3;
   S3Options options;
@@ -23,9 +20,9 @@ S3Options s3_options(const StoreConfig& store, const std::string& bucket) {
   options.region = s3.region;
   options.bucket = bucket;
   options.path_style = s3.path_style;
-  options.credentials = {place_of(s3.access_key), place_of(s3.secret_key), s3.profile};
-  if (is_set(s3.delete_access_key)) {
-    options.delete_credentials = CredentialPlaces{place_of(s3.delete_access_key), place_of(s3.delete_secret_key), std::nullopt};
+  options.credentials = {s3.access_key, s3.secret_key, s3.profile};
+  if (s3.delete_access_key.is_set()) {
+    options.delete_credentials = CredentialPlaces{s3.delete_access_key, s3.delete_secret_key, std::nullopt};
   }
   options.environment = process_environment();
   if (s3.ca_file) options.ca_file = s3.ca_file->string();

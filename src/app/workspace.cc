@@ -1,6 +1,7 @@
 #include "app/workspace.h"
 
 #include <algorithm>
+#include <set>
 
 #include "app/open_source.h"
 #include "app/open_store.h"
@@ -126,10 +127,11 @@ Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
 
 // One lock in each database, however many references and buckets it serves.
 Result<void> Workspace::hold_sources(HeldBucket& held, const BucketWorkspace& bucket, const std::string& identity) {
+  std::set<const DatabaseConfig*> asked;
   for (std::size_t i = 0; i < bucket.sources_.size(); ++i) {
     // Of the databases only servers have such locks.
     const DatabaseConfig* const database = config_.find_database(bucket.config_->references[i].database);
-    if (database == nullptr || database->kind != DatabaseKind::postgresql) continue;
+    if (database == nullptr || database->kind != DatabaseKind::postgresql || !asked.insert(database).second) continue;
     TRY_ASSIGN(const SourceIdentity source, bucket.sources_[i]->identity());
     std::weak_ptr<SourceHold>& known = source_holds_[{identity, source.database}];
     std::shared_ptr<SourceHold> hold = known.lock();

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/secret_place.h"
 #include "model/policy.h"
 
 namespace heimdall {
@@ -25,19 +26,13 @@ struct DirectoryStoreConfig {
   DirectoryAge age = DirectoryAge::change;
 };
 
-// Where a secret is found; never the secret itself. At most one of both is set.
-struct SecretSource {
-  std::optional<std::string> environment;
-  std::optional<std::filesystem::path> file;  // absolute
-};
-
 struct S3StoreConfig {
   std::string endpoint;
   std::string region = "us-east-1";
   std::optional<bool> path_style;
   std::optional<std::string> profile;  // of the AWS chain
-  SecretSource access_key, secret_key;
-  SecretSource delete_access_key, delete_secret_key;  // the sweep's own; planning never sees them
+  SecretPlace access_key, secret_key;
+  SecretPlace delete_access_key, delete_secret_key;  // the sweep's own; planning never sees them
   std::optional<std::filesystem::path> ca_file;       // absolute; else the system's
   std::chrono::milliseconds request_timeout = std::chrono::seconds(20);
 };
@@ -57,7 +52,7 @@ struct DatabaseConfig {
   std::filesystem::path path;  // sqlite; absolute
   std::string url;             // postgresql; never holds a password
   std::optional<std::string> primary_url;
-  SecretSource password;
+  SecretPlace password;
 };
 
 enum class ReferenceKind { query, column, list };
@@ -95,7 +90,7 @@ struct ScheduleConfig {
 
 struct HttpConfig {
   std::string listen = "127.0.0.1:8001";
-  SecretSource token;
+  SecretPlace token;
 };
 
 struct EventsConfig {

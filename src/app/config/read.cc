@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <tuple>
 
 #include "app/config/draft.h"
 #include "base/format.h"
@@ -16,10 +17,10 @@ bool is_variable_name(std::string_view text) {
 }
 
 // `<name>_env` or `<name>_file`. The value of a wrong one is not repeated: it may be the secret itself.
-SecretSource read_secret(Section& section, std::string_view name, const ReadContext& context) {
+SecretPlace read_secret(Section& section, std::string_view name, const ReadContext& context) {
   const std::string env_key = format("{}_env", name);
   const std::string file_key = format("{}_file", name);
-  SecretSource secret;
+  SecretPlace secret;
   secret.environment = section.text(env_key);
   secret.file = read_path(section, file_key, context);
   if (secret.environment && !is_variable_name(*secret.environment)) {
@@ -55,8 +56,13 @@ void read_directory_store(Section& section, DirectoryStoreConfig& store, const R
   }
 }
 
-std::string replaced_end(std::string_view text, std::string_view end, std::string_view by) {
-  return std::string(text.substr(0, text.size() - end.size())).append(by);
+// Notes a problem if one of two secrets is given without the other.
+void check_pair(Section& section, const std::string& one, const std::string& other) {
+  const auto has = [&](const std::string& name) { return section.has(name + "_env") || section.has(name + "_file"); };
+  if (has(one) == has(other)) return;
+  const auto& [given, missing] = has(one) ? std::tie(one, other) : std::tie(other, one);
+  section.problem(section.has(given + "_env") ? given + "_env" : given + "_file",
+                  format("'{}' needs '{}_env' or '{}_file' beside it", given, missing, missing));
 }
 
 void read_s3_store(Section& section, S3StoreConfig& store, const ReadContext& context) {
@@ -70,14 +76,8 @@ void read_s3_store(Section& section, S3StoreConfig& store, const ReadContext& co
   store.secret_key = read_secret(section, "secret_key", context);
   store.delete_access_key = read_secret(section, "delete_access_key", context);
   store.delete_secret_key = read_secret(section, "delete_secret_key", context);
-  for (const std::string name : {"access_key", "secret_key", "delete_access_key", "delete_secret_key"}) {
-    const auto has = [&](const std::string& key) { return section.has(key + "_env") || section.has(key + "_file"); };
-    const std::string other = name.ends_with("access_key") ? replaced_end(name, "access_key", "secret_key")
-                                                           : replaced_end(name, "secret_key", "access_key");
-    if (has(name) && !has(other)) {
-      section.problem(section.has(name + "_env") ? name + "_env" : name + "_file", format("'{}' needs '{}_env' or '{}_file' beside it", name, other, other));
-    }
-  }
+  check_pair(section, "access_key", "secret_key");
+  check_pair(section, "delete_access_key", "delete_secret_key");
   store.ca_file = read_path(section, "ca_file", context);
   if (const auto timeout = section.duration("request_timeout")) {
     if (*timeout < std::chrono::seconds(1) || *timeout > std::chrono::minutes(10)) {

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/secret_place.h"
 
 namespace heimdall {
 
@@ -15,13 +15,6 @@ struct Credentials {
   std::string secret_key;
   std::string session_token;  // empty: none
   bool operator==(const Credentials&) const = default;
-};
-
-// Where one secret is found; at most one of both.
-struct SecretPlace {
-  std::optional<std::string> environment;
-  std::optional<std::filesystem::path> file;
-  bool is_set() const { return environment || file; }
 };
 
 struct CredentialPlaces {
