@@ -252,8 +252,11 @@ TEST_F(Scan, plans_nothing_of_a_range_with_a_failed_page) {
       const auto findings = bucket.scan_through(store);
       if (!store.reached()) break;
       ASSERT_TRUE(findings) << findings.error().message;
-      // A page of one object has no order to lose.
-      if (findings->complete() && fault == StoreFault::reordered_page) continue;
+      // A page of one object has no order to lose, and the first page of a range repeats none.
+      if (findings->complete() && (fault == StoreFault::reordered_page || fault == StoreFault::duplicate_page)) {
+        ASSERT_EQ(due_keys(*findings), all);
+        continue;
+      }
       ASSERT_EQ(findings->failures.size(), 1U) << call;
       const ListRange& lost = findings->failures[0].range;
       const auto due = due_keys(*findings);
@@ -403,10 +406,8 @@ TEST_F(Scan, faults_under_many_workers_cost_their_ranges_and_nothing_else) {
 TEST_F(Scan, says_into_how_many_ranges_the_listing_was_cut) {
   bucket.add_source({"a"});
   for (int i = 0; i < 100; ++i) bucket.put_old(std::to_string(i));
-  bucket.workers = 1;
-  EXPECT_EQ(scan().ranges, 1U);
-  bucket.workers = 2;
-  EXPECT_GE(scan().ranges, 2U);
+  const Findings findings = scan();
+  EXPECT_GE(findings.ranges, 4U);
 }
 
 // Guard unreferenced_class: the classes come from the listing.
