@@ -145,17 +145,28 @@ std::size_t guess(const ReferenceSnapshot::Section& section, std::uint64_t finge
   return section.starts[top] + ((section.starts[top + 1] - section.starts[top]) * below_top >> 32);
 }
 
-std::optional<std::size_t> find_near(std::span<const std::uint64_t> entries, std::size_t at, std::uint64_t fingerprint) {
+constexpr std::size_t kLine = 8;  // entries in a cache line, where sections are aligned
+constexpr std::size_t kNowhere = ~std::size_t{0};
+
+std::size_t find_near(std::span<const std::uint64_t> entries, std::size_t at, std::uint64_t fingerprint) {
+  const std::size_t line = at / kLine * kLine;
+  if (line + kLine <= entries.size()) {
+    // Mostly it is in this line, or would be. Counting all of it is faster than a jump that nobody can predict.
+    std::size_t below = 0;
+    for (std::size_t i = 0; i < kLine; ++i) below += entries[line + i] < fingerprint ? 1 : 0;
+    if (below > 0 && below < kLine) return entries[line + below] == fingerprint ? line + below : kNowhere;
+    at = line + below;
+  }
   while (at > 0 && entries[at - 1] >= fingerprint) --at;
   while (at < entries.size() && entries[at] < fingerprint) ++at;
-  if (at == entries.size() || entries[at] != fingerprint) return std::nullopt;
-  return at;
+  return at < entries.size() && entries[at] == fingerprint ? at : kNowhere;
 }
 
 }  // namespace
 
 std::optional<std::size_t> ReferenceSnapshot::Section::find(std::uint64_t fingerprint) const {
-  return find_near(entries, guess(*this, fingerprint), fingerprint);
+  const std::size_t at = find_near(entries, guess(*this, fingerprint), fingerprint);
+  return at == kNowhere ? std::nullopt : std::optional(at);
 }
 
 namespace {
@@ -167,22 +178,27 @@ void mark(ReferenceSnapshot::Section& section, std::size_t entry) {
 
 }  // namespace
 
+// Each step asks for the memory of the next one for the whole batch, so that its latencies pass together.
 void ReferenceSnapshot::probe_section(Section& section, std::span<const std::uint64_t> fingerprints,
                                       std::span<std::uint8_t> hits) const {
   if (section.entries.empty()) return;
-  std::array<std::size_t, kBatch> guesses;
-  for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    __builtin_prefetch(&section.starts[fingerprints[i] >> section.shift]);
+  constexpr std::size_t kMostlyWithin = 2;  // of the guess
+  std::array<std::size_t, kBatch> places;
+  const std::size_t count = fingerprints.size();
+  for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(&section.starts[fingerprints[i] >> section.shift]);
+  for (std::size_t i = 0; i < count; ++i) {
+    places[i] = guess(section, fingerprints[i]);
+    __builtin_prefetch(section.entries.data() + places[i] - std::min(places[i], kMostlyWithin));
+    __builtin_prefetch(section.entries.data() + places[i] + kMostlyWithin);
   }
-  for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    guesses[i] = guess(section, fingerprints[i]);
-    __builtin_prefetch(section.entries.data() + guesses[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    places[i] = find_near(section.entries, places[i], fingerprints[i]);
+    if (places[i] != kNowhere && section.marks != nullptr) __builtin_prefetch(&section.marks[places[i] / 64]);
   }
-  for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    if (const auto entry = find_near(section.entries, guesses[i], fingerprints[i])) {
-      hits[i] = 1;
-      mark(section, *entry);
-    }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (places[i] == kNowhere) continue;
+    hits[i] = 1;
+    mark(section, places[i]);
   }
 }
 

@@ -47,7 +47,11 @@ class SnapshotWriter {
   Result<void> append_all(std::span<const Record> records) {
     return append({reinterpret_cast<const char*>(records.data()), records.size_bytes()});
   }
-  std::uint64_t offset() const { return offset_; }
+  // Fills up with zeros to where a section may begin, a cache line, and returns that.
+  Result<std::uint64_t> begin_section() {
+    TRY(append(std::string((kSnapshotAlignment - offset_ % kSnapshotAlignment) % kSnapshotAlignment, '\0')));
+    return offset_;
+  }
 
   Result<void> seal(const SnapshotMetadata& metadata) {
     std::string bytes = encode(metadata);
@@ -209,6 +213,7 @@ class SourceReader final : public RowSink {
 
   // Where the key is not in its near form, an orphan may be what the row means, also if a prefix alone tells them apart.
   void add_near_pair(std::uint64_t fingerprint) {
+    if (fingerprint != kNotListed && is_near_form(mapped_.primary)) return;
     near_form(mapped_.primary, near_);
     const bool may_be_meant = fingerprint == kNotListed ? is_inside(near_prefixes_, near_) : near_ != mapped_.primary;
     if (may_be_meant) gathering_.near_pairs.push({fingerprinter_(near_), fingerprint});
@@ -280,9 +285,11 @@ Result<void> add_source(const SourceBinding& binding, Gathering& gathering, Snap
   SourceReader reader(*binding.policy, gathering);
   TRY(read_source(binding, reader, stop));
   const std::uint64_t source = metadata.sources.size();
-  SectionEntry counted{binding.policy->mapping.as == KeyForm::prefix ? Kind::prefix : Kind::primary, source, writer.offset(), 0};
+  SectionEntry counted{binding.policy->mapping.as == KeyForm::prefix ? Kind::prefix : Kind::primary, source, 0, 0};
+  TRY_ASSIGN(counted.offset, writer.begin_section());
   TRY_ASSIGN(counted.count, write_sorted(writer, reader.counted, stop));
-  SectionEntry protecting{Kind::protecting, source, writer.offset(), 0};
+  SectionEntry protecting{Kind::protecting, source, 0, 0};
+  TRY_ASSIGN(protecting.offset, writer.begin_section());
   TRY_ASSIGN(protecting.count, write_sorted(writer, reader.protecting, stop));
   reader.facts.distinct_keys = counted.count;
   metadata.sections.push_back(counted);
@@ -308,7 +315,7 @@ Result<ReferenceSnapshot> take_snapshot(std::span<const SourceBinding> sources, 
   Gathering gathering{prefixes, path, options, Fingerprinter(salt), progress};
   SnapshotMetadata metadata;
   for (const SourceBinding& binding : sources) TRY(add_source(binding, gathering, writer, metadata, stop));
-  metadata.near_pairs_offset = writer.offset();
+  TRY_ASSIGN(metadata.near_pairs_offset, writer.begin_section());
   TRY_ASSIGN(metadata.near_pairs_count, write_sorted(writer, gathering.near_pairs, stop));
   metadata.key_sample = gathering.sample.sorted();
   TRY(writer.seal(metadata));
