@@ -44,7 +44,7 @@ class PostgresTrouble : public PostgresTest {
 TEST_F(PostgresTrouble, a_backend_that_is_ended_in_mid_stream_is_an_error) {
   run("INSERT INTO files SELECT repeat('x', 200) FROM generate_series(1, 300000)");
   ActingSink sink([&] {
-    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT path FROM files%' AND pid <> pg_backend_pid()");
+    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%SELECT path FROM files%' AND pid <> pg_backend_pid()");
   });
   const auto summary = source().read(sink, {});
   ASSERT_FALSE(summary);
