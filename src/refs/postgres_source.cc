@@ -198,10 +198,10 @@ Result<ReadSummary> PostgresSource::read(RowSink& sink, std::stop_token stop) {
   TRY_ASSIGN(const std::string query, sql());
   TRY_ASSIGN(Session session, open_reader(Freshness::replayed, stop));
   TRY(session.begin(wait));
-  TRY_ASSIGN(Proof proof, prove(session, wait));
+  TRY_ASSIGN(const Proof proof, prove(session, wait));
   ReadSummary summary;
-  summary.identity = std::move(proof.identity);
-  summary.partial = std::move(proof.partial);
+  summary.identity = proof.identity;
+  summary.partial = proof.partial;
   // After the snapshot, on another connection: whoever was writing when it was taken has an id below the mark.
   TRY_ASSIGN(Session* const writer, primary(stop));
   TRY_ASSIGN(summary.writers, postgres::mark_writers(writer->connection(), wait));
