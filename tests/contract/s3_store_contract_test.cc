@@ -6,8 +6,8 @@
 #include "base/text.h"
 #include "s3_bucket.h"
 #include "io/sha256.h"
+#include "store/s3/list_page.h"
 #include "store/s3/sigv4.h"
-#include "store/s3/s3_xml.h"
 
 namespace heimdall::testing {
 namespace {
@@ -39,7 +39,8 @@ std::size_t reserved_objects(S3Bucket& bucket) {
   S3Call call;
   call.query = {{"list-type", "2"}, {"encoding-type", "url"}, {"prefix", ".heimdall-storage/"}};
   call.intent.what = "list";
-  return ListPage::parse(bucket.session().read(std::move(call)).value().body).value().size();
+  ObjectPage page;
+  return read_list_page(bucket.session().read(std::move(call)).value().body, {.prefix = ".heimdall-storage/"}, page).value().keys;
 }
 
 // On both kinds of server: one that ignores If-Match and one that honours it.

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "store/s3/list_page.h"
 #include "store/s3/s3_listing.h"
-#include "store/s3/s3_xml.h"
 
 namespace heimdall {
 
@@ -49,9 +49,9 @@ Result<bool> S3Cutter::goes_on_behind(const std::string& cut) {
   S3Call call = list_call(session_.endpoint(), askable_prefix(range_.prefix), 1);
   call.query.emplace_back("start-after", cut);
   TRY_ASSIGN(HttpResponse response, session_.read(std::move(call)));
-  TRY_ASSIGN(const ListPage page, ListPage::parse(std::move(response.body)));
-  const auto key = page.last_key();
-  return key && *key > cut && (range_.until.empty() || *key <= range_.until);
+  ObjectPage page;
+  TRY_ASSIGN(const ListHead head, read_list_page(std::move(response.body), {.prefix = askable_prefix(range_.prefix), .previous = cut}, page));
+  return head.last_key && (range_.until.empty() || *head.last_key <= range_.until);
 }
 
 Result<std::vector<ListRange>> S3Cutter::cut_by_directories() {
@@ -82,6 +82,8 @@ Result<std::optional<std::vector<Stem>>> S3Cutter::stems_below(const std::string
 // The names right below, with their weights. nullopt where they are too many, or mostly objects.
 Result<std::optional<std::vector<Stem>>> S3Cutter::names_below(const std::string& prefix) {
   std::vector<std::string> names;
+  ListRules rules{.prefix = prefix, .grouping = ListRules::Grouping::by_delimiter};
+  ObjectPage page;
   std::string token;
   do {
     if (pages_left_ == 0) return std::optional<std::vector<Stem>>();
@@ -89,11 +91,14 @@ Result<std::optional<std::vector<Stem>>> S3Cutter::names_below(const std::string
     S3Call call = list_call(session_.endpoint(), prefix, kPageKeys);
     call.query.emplace_back("delimiter", "/");
     if (!token.empty()) call.query.emplace_back("continuation-token", token);
-    TRY_ASSIGN(const NamesPage page, session_.read_as<NamesPage>(call, [&](std::string body) { return parse_names_page(std::move(body), prefix); }));
-    if (page.objects >= kFlat && !page.next_token.empty()) return std::optional<std::vector<Stem>>();
-    if (!page.next_token.empty() && page.next_token == token) return std::optional<std::vector<Stem>>();
-    std::ranges::copy(page.names, std::back_inserter(names));
-    token = page.next_token;
+    TRY_ASSIGN(ListHead head, session_.read_as<ListHead>(call, [&](std::string body) { return read_list_page(std::move(body), rules, page); }));
+    const bool gets_on = head.next_token.empty() || head.next_token != token;
+    if (!gets_on || (head.keys >= kFlat && !head.next_token.empty())) return std::optional<std::vector<Stem>>();
+    for (std::size_t i = 0; i < page.size(); ++i) names.emplace_back(page[i].key);
+    std::ranges::move(head.common_prefixes, std::back_inserter(names));
+    // Keys and groups share one order: what comes is greater than both.
+    if (!names.empty()) rules.previous = *std::ranges::max_element(names);
+    token = std::move(head.next_token);
   } while (!token.empty());
   std::ranges::sort(names);
   names.erase(std::unique(names.begin(), names.end()), names.end());

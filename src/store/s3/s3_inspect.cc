@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "store/s3/http_date.h"
+#include "store/s3/list_page.h"
 #include "store/s3/s3_listing.h"
 #include "store/s3/s3_xml.h"
 
@@ -74,11 +75,9 @@ Result<bool> S3Inspection::is_kept_as_it_is(const std::string& key) {
   if (!response) return std::move(response).error();
   const std::string_view server = response->header("Server");
   if (server.find("MinIO") != std::string_view::npos || server.find("VERSITYGW") != std::string_view::npos) return false;
-  TRY_ASSIGN(const ListPage page, ListPage::parse(std::move(response->body)));
-  bool is_listed = false;
-  std::string previous;
-  TRY(page.visit(key, previous, [&](const ObjectView& object) { is_listed = is_listed || object.key == key; }));
-  return is_listed;
+  ObjectPage page;
+  TRY(read_list_page(std::move(response->body), {.prefix = key}, page));
+  return !page.empty() && page[0].key == key;  // nothing under a prefix comes before it
 }
 
 Result<void> S3Inspection::check_key(const ObjectKey& key) {
@@ -132,22 +131,24 @@ std::vector<Result<ObjectMeta>> S3Inspection::head(std::span<const ObjectKey> ke
 void S3Inspection::find_by_lists(std::span<const std::string> sorted, Found& found) {
   const std::string directory = common_directory(sorted.front(), sorted.back());
   std::string after = sorted.front();
+  ObjectPage page;
   for (auto wanted = sorted.begin() + 1; wanted != sorted.end();) {
     const auto left = static_cast<std::size_t>(sorted.end() - wanted);
     S3Call call = list_call(session_.endpoint(), directory, std::min(kPageKeys, kWorthwhile * left));
     call.query.emplace_back("start-after", after);
     auto answer = session_.read(std::move(call));
     if (!answer) return;
-    const auto page = ListPage::parse(std::move(answer->body));
-    if (!page) return;
+    const auto head = read_list_page(std::move(answer->body), {.prefix = directory, .previous = after}, page);
+    if (!head) return;
     std::size_t hits = 0;
-    const auto visited = page->visit(directory, after, [&](const ObjectView& object) {
-      wanted = std::lower_bound(wanted, sorted.end(), object.key);
-      if (wanted == sorted.end() || *wanted != object.key) return;
-      found.insert_or_assign(*wanted, object.to_meta());
+    for (std::size_t i = 0; i < page.size(); ++i) {
+      wanted = std::lower_bound(wanted, sorted.end(), page[i].key);
+      if (wanted == sorted.end() || *wanted != page[i].key) continue;
+      found.insert_or_assign(*wanted, page[i].to_meta());
       ++hits;
-    });
-    if (!visited || page->next_token().empty() || hits * kWorthwhile < page->size()) return;
+    }
+    if (head->next_token.empty() || !head->last_key || hits * kWorthwhile < head->keys) return;
+    after = *head->last_key;
     wanted = std::upper_bound(wanted, sorted.end(), after);
   }
 }

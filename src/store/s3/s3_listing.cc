@@ -4,7 +4,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
-#include "store/s3/s3_xml.h"
+#include "store/s3/list_page.h"
 
 namespace heimdall {
 
@@ -88,49 +88,35 @@ Result<PageStatus> S3Listing::next(ObjectPage& page) {
 }
 
 Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
-  const std::string before = previous_;
   for (int attempt = 1;; ++attempt) {
     if (!pending_) pending_ = session_.start(call(token_));
     auto answer = session_.finish(*std::exchange(pending_, std::nullopt));
     if (!answer) return std::move(answer).error();
-    auto listed = ListPage::parse(std::move(answer->body));
-    Result<void> read;
-    if (!listed) {
-      read = listed.error();
-    } else {
-      const std::string& token = listed->next_token();
-      const auto last = listed->last_key();
-      const bool goes_on = !token.empty() && !(last && is_behind(*last));
-      if (goes_on && token == token_) {
-        read = Error{ErrorCode::corrupt, format("the list does not get on: its token is the same as before '{}'", printable(before))};
-      } else if (goes_on) {
-        pending_ = session_.start(call(token));
-      }
-      if (read && !take(*listed, page, read)) pending_.reset();
-      if (read) {
-        token_ = token;
-        is_done_ = !pending_;
-        return is_done_ ? PageStatus::last : PageStatus::more;
-      }
+    auto head = read_list_page(std::move(answer->body), {.prefix = asked_prefix_, .previous = previous_}, page);
+    if (head && !head->next_token.empty() && head->next_token == token_) {
+      head = Error{ErrorCode::corrupt, format("the list does not get on: its token is the same as before '{}'", printable(previous_))};
     }
-    // What was begun on the word of a broken page is not believed either.
-    pending_.reset();
+    if (head) {
+      const bool goes_on = !head->next_token.empty() && !(head->last_key && is_behind(*head->last_key));
+      if (goes_on) pending_ = session_.start(call(head->next_token));
+      token_ = std::move(head->next_token);
+      if (head->last_key) previous_ = *std::move(head->last_key);
+      is_done_ = !goes_on;
+      keep_range(page);
+      return is_done_ ? PageStatus::last : PageStatus::more;
+    }
     page.clear();
-    previous_ = before;
-    if (!session_.wait_for_better(read.error(), attempt)) {
-      return with_context(std::move(read).error(), format("cannot list bucket '{}' at {}", session_.endpoint().bucket(),
+    if (!session_.wait_for_better(head.error(), attempt)) {
+      return with_context(std::move(head).error(), format("cannot list bucket '{}' at {}", session_.endpoint().bucket(),
                                                           session_.endpoint().authority()));
     }
   }
 }
 
-bool S3Listing::take(const ListPage& listed, ObjectPage& page, Result<void>& visited) {
-  bool goes_on = true;
-  visited = listed.visit(asked_prefix_, previous_, [&](const ObjectView& object) {
-    if (is_behind(object.key)) goes_on = false;
-    else if (object.key.starts_with(range_.prefix) && object.key > range_.after && !is_reserved_key(object.key)) page.add(object);
+void S3Listing::keep_range(ObjectPage& page) const {
+  page.keep_if([&](const ObjectView& object) {
+    return !is_behind(object.key) && object.key.starts_with(range_.prefix) && object.key > range_.after && !is_reserved_key(object.key);
   });
-  return goes_on;
 }
 
 bool S3Listing::is_behind(std::string_view key) const {

@@ -25,8 +25,7 @@ class S3Listing final : public Listing {
  private:
   S3Call call(const std::string& token) const;
   Result<PageStatus> fetch(ObjectPage& page);
-  // False: all keys that come later are outside of the range.
-  bool take(const ListPage& listed, ObjectPage& page, Result<void>& visited);
+  void keep_range(ObjectPage& page) const;
   bool is_behind(std::string_view key) const;
 
   S3Session& session_;

@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "io/hmac.h"
+#include "store/s3/list_page.h"
 #include "store/s3/s3_listing.h"
 #include "store/s3/s3_xml.h"
 
@@ -135,14 +136,10 @@ void S3Probe::remove_left_behind() {
   const std::string prefix(kProbePrefix);
   auto response = session_.read(list_call(session_.endpoint(), prefix, 1000));
   if (!response) return;
-  const auto page = ListPage::parse(std::move(response->body));
-  if (!page) return;
-  std::vector<std::string> left;
-  std::string previous;
-  const auto visited = page->visit(prefix, previous, [&](const ObjectView& object) { left.emplace_back(object.key); });
-  if (!visited) return;
-  for (const std::string& key : left) {
-    if (!remove_for_sure(delete_call(session_.endpoint(), key, ""))) return;
+  ObjectPage page;
+  if (!read_list_page(std::move(response->body), {.prefix = prefix}, page)) return;
+  for (std::size_t i = 0; i < page.size(); ++i) {
+    if (!remove_for_sure(delete_call(session_.endpoint(), std::string(page[i].key), ""))) return;
   }
 }
 

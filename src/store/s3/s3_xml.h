@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,51 +8,17 @@
 #include <vector>
 
 #include "base/error.h"
-#include "model/object.h"
 #include "ports/object_store.h"
+#include "store/s3/list_text.h"
 
 namespace heimdall {
 
 // The documents of the S3 API. Whatever is not the complete, well-formed document that was asked for is `corrupt`: an HTML page, an empty
 // body, a cut one or an error inside a success never reads as an empty answer (invariant 2). Entities of a DOCTYPE are not expanded.
 
-// One page of ListObjectsV2.
-class ListPage {
- public:
-  static Result<ListPage> parse(std::string body);
-  ~ListPage();
-  ListPage(ListPage&&) noexcept;
-  ListPage& operator=(ListPage&&) noexcept;
-
-  std::size_t size() const { return size_; }
-  // Empty: the listing ends here.
-  const std::string& next_token() const { return next_token_; }
-  // nullopt if there is none, or it cannot be read.
-  std::optional<std::string> last_key() const;
-
-  // Visits the objects in order. Each key must begin with `prefix` and be greater than the one before; `previous` is the last one
-  // of the page before and is kept up to date.
-  //
-  // Dates are whole seconds; one that does not parse is nullopt. Keys in which a server that does not encode them wrote U+FFFD are
-  // left out: it stands for bytes that XML cannot carry, so the object's name is not known, and what is not known is kept.
-  Result<void> visit(std::string_view prefix, std::string& previous, const std::function<void(const ObjectView&)>& visitor) const;
-
- private:
-  struct Document;
-  explicit ListPage(std::unique_ptr<Document> document);
-  std::unique_ptr<Document> document_;
-  std::size_t size_ = 0;
-  bool is_encoded_ = false;
-  std::string next_token_;
-};
-
-// One page of ListObjectsV2 with delimiter=/: what lies right below a prefix.
-struct NamesPage {
-  std::vector<std::string> names;  // keys, and directories with their '/'; those that XML cannot carry are left out
-  std::size_t objects = 0;         // so many of them are keys
-  std::string next_token;          // empty: the list ends here
-};
-Result<NamesPage> parse_names_page(const std::string& body, std::string_view prefix);
+// Reads any well-formed page of ListObjectsV2, exactly and slowly: what scan_list_page() leaves, and the oracle of its tests. `body` is used up: the
+// texts lie in it. Memory is bounded by a few times the size of the body, and nesting costs no stack.
+Result<ListText> parse_list_page(std::string& body);
 
 // What an answer that is no success says. nullopt: this is no error document of S3, so no S3 server may have written it.
 struct S3Problem {
