@@ -58,6 +58,8 @@ class ObjectPage {
   bool empty() const { return entries_.empty(); }
   std::size_t size() const { return entries_.size(); }
   void reserve(std::size_t objects) { entries_.reserve(objects); }
+  // Bytes that it holds, by and large.
+  std::size_t memory() const { return bytes_.capacity() + entries_.capacity() * sizeof(Entry); }
 
   // Copies the object's texts.
   void add(const ObjectView& object) {

@@ -89,6 +89,7 @@ Result<Findings> scan_bucket(const ScanTarget& target, const ScanRequest& reques
     TRY_ASSIGN(const RecheckForm form, recheck_form(binding));
     recheck_forms.push_back(form);
   }
+  EarlyListing early(target.store, target.policy.prefixes.front());
   const BootTime reading = context.clock.boot_now();
   context.progress.begin("references", target.policy.name, expected_rows);
   auto snapshot = take_snapshot(target.sources, target.policy.prefixes, target.scratch.string() + ".snapshot",
@@ -104,7 +105,7 @@ Result<Findings> scan_bucket(const ScanTarget& target, const ScanRequest& reques
   options.ledger = target.ledger;
   options.started = started;
   options.expected_objects = std::max(snapshot->references(), last ? last->total_objects : 0);
-  auto findings = scan(target.store, *snapshot, target.policy, options, context.progress, context.stop);
+  auto findings = scan(target.store, *snapshot, target.policy, options, context.progress, context.stop, early.take());
   context.progress.end();
   TRY(findings);
   findings->clock_skew = clock_skew;

@@ -40,18 +40,27 @@ class RangeScan {
       : store_(store), snapshot_(snapshot), policy_(policy), spool_path_(std::move(spool)), progress_(progress),
         classes_(policy.guards.max_unreferenced_class) {}
 
-  Result<RangeResult> run(RangePool& pool, RangePool::Work& work, InFlight& in_flight, const std::stop_token& stop) {
+  // `early` is the beginning of this range.
+  Result<RangeResult> run(RangePool& pool, RangePool::Work& work, InFlight& in_flight, EarlyPages early, const std::stop_token& stop) {
     const ListRange& range = RangePool::range_of(work);
-    TRY_ASSIGN(const auto listing, store_.list(range));
-    for (bool is_last = false; !is_last;) {
+    bool is_last = false;
+    for (ObjectPage& page : early.pages) {
+      page_ = std::move(page);
+      TRY_ASSIGN(const RangePool::Share share, take_page(pool, work, range));
+      is_last = share.is_last;
+      if (is_last) break;
+    }
+    is_last = is_last || early.is_last;
+    if (early.failure && !is_last) return *std::move(early.failure);
+    if (!early.listing && !is_last) {
+      TRY_ASSIGN(early.listing, store_.list(range));
+    }
+    while (!is_last) {
       InFlight::Turn turn(in_flight, stop);
       if (stop.stop_requested()) return Error{ErrorCode::cancelled, "the scan was interrupted"};
-      TRY_ASSIGN(const PageStatus status, listing->next(page_));
-      TRY(check_page(range));
-      const RangePool::Share share = pool.advance(work, page_);
-      TRY(judge_keys(share.keys));
+      TRY_ASSIGN(const PageStatus status, early.listing->next(page_));
+      TRY_ASSIGN(const RangePool::Share share, take_page(pool, work, range));
       turn.listed(share.keys);
-      progress_.advance(share.keys);
       is_last = share.is_last || status == PageStatus::last;
     }
     RangeResult result;
@@ -65,6 +74,14 @@ class RangeScan {
   }
 
  private:
+  Result<RangePool::Share> take_page(RangePool& pool, RangePool::Work& work, const ListRange& range) {
+    TRY(check_page(range));
+    const RangePool::Share share = pool.advance(work, page_);
+    TRY(judge_keys(share.keys));
+    progress_.advance(share.keys);
+    return share;
+  }
+
   Result<void> check_page(const ListRange& range) {
     keys_.clear();
     for (std::size_t i = 0; i < page_.size(); ++i) {
@@ -146,16 +163,19 @@ class RangeScan {
 };
 
 // Where the cuts are known beforehand, the first request of each range goes out at once.
+// What was listed before belongs to the first range.
 Result<std::vector<ListRange>> ranges_of(ObjectReader& store, const BucketPolicy& policy, const ReferenceSnapshot& snapshot,
-                                         std::uint64_t expected_keys, unsigned wanted) {
+                                         std::uint64_t expected_keys, unsigned wanted, const EarlyPages& early) {
   const std::vector<std::string>& sample = snapshot.key_sample();
   std::vector<ListRange> ranges;
   for (const std::string& prefix : policy.prefixes) {
-    const ListRange whole{prefix, "", ""};
+    ListRange whole{prefix, "", ""};
+    if (ranges.empty() && !early.pages.empty() && !early.pages.back().empty()) whole.after = early.pages.back()[early.pages.back().size() - 1].key;
     SplitHints hints{wanted, sample, expected_keys};
     if (!sample.empty()) hints.expected_keys = count_in(whole, sample) * expected_keys / sample.size();
-    TRY_ASSIGN(const std::vector<ListRange> parts, store.split(whole, hints));
+    TRY_ASSIGN(std::vector<ListRange> parts, store.split(whole, hints));
     TRY(check_tiling(whole, parts));
+    if (!whole.after.empty()) parts.front().after.clear();
     ranges.insert(ranges.end(), parts.begin(), parts.end());
   }
   return ranges;
@@ -169,7 +189,8 @@ class ScanCrew {
       : store_(store), snapshot_(snapshot), policy_(policy), options_(options), progress_(progress), stop_(std::move(stop)) {}
 
   // In key order: disjoint ranges that together are those of the pool.
-  std::vector<RangeResult> run(RangePool& pool, InFlight& in_flight) {
+  std::vector<RangeResult> run(RangePool& pool, InFlight& in_flight, EarlyPages early) {
+    early_ = std::move(early);
     if (in_flight.most() <= 1) {
       work(pool, in_flight);
     } else {
@@ -193,7 +214,7 @@ class ScanCrew {
   void work(RangePool& pool, InFlight& in_flight) {
     while (RangePool::Work* const next = pool.take(stop_)) {
       RangeScan range_scan(store_, snapshot_, policy_, format("{}.range-{}", options_.scratch.string(), number_++), progress_);
-      auto scanned = range_scan.run(pool, *next, in_flight, stop_);
+      auto scanned = range_scan.run(pool, *next, in_flight, early_of(*next), stop_);
       RangeResult result = scanned ? std::move(*scanned) : RangeResult{};
       if (!scanned) result.failure = std::move(scanned).error();
       result.range = pool.finish(*next);
@@ -203,6 +224,13 @@ class ScanCrew {
     in_flight.worker_ended();
   }
 
+  // The first range has what was listed before.
+  EarlyPages early_of(const RangePool::Work& work) {
+    const ListRange& range = RangePool::range_of(work);
+    if (range.prefix != policy_.prefixes.front() || !range.after.empty()) return {};
+    return std::move(early_);
+  }
+
   ObjectReader& store_;
   ReferenceSnapshot& snapshot_;
   const BucketPolicy& policy_;
@@ -210,6 +238,7 @@ class ScanCrew {
   Progress& progress_;
   const std::stop_token stop_;
   std::atomic<std::size_t> number_{0};
+  EarlyPages early_;
   std::mutex mutex_;
   std::vector<RangeResult> results_;
 };
@@ -237,8 +266,8 @@ Result<void> check_all_tiled(const BucketPolicy& policy, std::span<const RangeRe
 
 }  // namespace
 
-Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy,
-                      const ScanOptions& options, Progress& progress, std::stop_token stop) {
+Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy, const ScanOptions& options,
+                      Progress& progress, std::stop_token stop, std::optional<EarlyPages> early) {
   Findings findings;
   findings.bucket = policy.name;
   findings.started = options.started;
@@ -246,11 +275,12 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
   ListingLimits limits = store.listing_limits();
   if (options.workers > 0) limits.first = limits.most = options.workers;
   InFlight in_flight(limits);
+  EarlyPages begun = early ? *std::move(early) : EarlyPages{};
   const unsigned wanted = std::max(limits.first, limits.most) * kRangesPerWorker;
-  TRY_ASSIGN(std::vector<ListRange> ranges, ranges_of(store, policy, snapshot, options.expected_objects, wanted));
+  TRY_ASSIGN(std::vector<ListRange> ranges, ranges_of(store, policy, snapshot, options.expected_objects, wanted, begun));
   RangePool pool(store, std::move(ranges),
                  {snapshot.key_sample(), options.expected_objects, limits.worthwhile, limits.most > 1});
-  std::vector<RangeResult> results = ScanCrew(store, snapshot, policy, options, progress, stop).run(pool, in_flight);
+  std::vector<RangeResult> results = ScanCrew(store, snapshot, policy, options, progress, stop).run(pool, in_flight, std::move(begun));
   if (stop.stop_requested()) return Error{ErrorCode::cancelled, "the scan was interrupted; nothing was changed"};
 
   // A bucket that was replaced or unmounted while it was listed gave answers about something else.

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/policy.h"
+#include "pipeline/early_listing.h"
 #include "pipeline/findings.h"
 #include "pipeline/reference_snapshot.h"
 #include "ports/object_store.h"
@@ -23,10 +24,12 @@ struct ScanOptions {
 
 // ObjectStore --scan--> Findings
 //
+// `early`, of the first prefix and the same store, is judged first.
+//
 // Lists the bucket's prefixes and probes every key. The prefixes are cut into ranges, which workers list side by side; one without work takes
 // over the rest of the largest range. The ranges of all workers tile the prefixes, which is checked. A range whose listing fails is recorded in `failures` and nothing of it is
 // reported; if no range could be listed, the first error is returned (invariant 2). The snapshot's marks are complete only if the findings are.
-Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy,
-                      const ScanOptions& options, Progress& progress, std::stop_token stop);
+Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy, const ScanOptions& options,
+                      Progress& progress, std::stop_token stop, std::optional<EarlyPages> early = std::nullopt);
 
 }  // namespace heimdall

@@ -35,6 +35,7 @@ struct ListingLimits {
   unsigned first = 2;               // to begin with
   unsigned most = 2;                // equal to `first`: not to be adapted
   std::uint64_t worthwhile = 0;     // keys that a range should have at least: each costs requests of its own
+  std::uint64_t early_bytes = 0;    // of pages that are worth listing while the references are still being read
 };
 
 enum class PageStatus {

@@ -22,9 +22,9 @@ bool is_directory(std::string_view name) { return name.ends_with('/'); }
 
 Result<std::vector<ListRange>> S3Cutter::cut() {
   const std::uint64_t worthwhile = std::max<std::uint64_t>(1, profile_.limits.worthwhile);
-  const std::size_t affordable = hints_.expected_keys == 0 ? 1 : hints_.expected_keys / worthwhile;
-  const bool is_rest = !range_.after.empty();
-  const std::size_t parts = is_rest ? hints_.wanted : std::min<std::size_t>(hints_.wanted, affordable);
+  // Who asks for half of a rest has found that worthwhile.
+  const bool is_rest = !range_.after.empty() && hints_.wanted == 2;
+  const std::size_t parts = is_rest ? 2 : std::min<std::size_t>(hints_.wanted, hints_.expected_keys / worthwhile);
   if (parts <= 1) return std::vector<ListRange>{range_};
   if (!profile_.starts_anywhere) {
     most_ = 2.0 / static_cast<double>(is_rest ? kPartsOfRest : parts);
@@ -60,7 +60,8 @@ Result<std::vector<ListRange>> S3Cutter::cut_by_directories() {
   if (askable_prefix(whole) != whole) return std::vector<ListRange>{range_};
   TRY_ASSIGN(const auto stems, stems_below(whole, 0));
   if (!stems) return std::vector<ListRange>{range_};
-  return range_.after.empty() || hints_.wanted > 2 ? cut_at_stems(range_, *stems) : cut_off_half(range_, *stems);
+  const bool is_rest = !range_.after.empty() && hints_.wanted == 2;
+  return is_rest ? cut_off_half(range_, *stems) : cut_at_stems(range_, *stems);
 }
 
 // nullopt: it is better listed as one.
