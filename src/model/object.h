@@ -57,6 +57,7 @@ class ObjectPage {
   }
   bool empty() const { return entries_.empty(); }
   std::size_t size() const { return entries_.size(); }
+  void reserve(std::size_t objects) { entries_.reserve(objects); }
 
   // Copies the object's texts.
   void add(const ObjectView& object) {

@@ -130,6 +130,12 @@ class Scanner {
         case 'E': is_understood = take("<ETag>") && is_first(object.etag) && read_etag(object.etag) && take("</ETag>"); break;
         case 'S':
           if (take("<Size>")) is_understood = is_first(object.size) && read_plain(object.size) && take("</Size>");
+          else if (take("<StorageClass>")) is_understood = skip_text() && take("</StorageClass>");
+          else is_understood = skip_leaf();
+          break;
+        case 'C':
+          if (take("<ChecksumAlgorithm>")) is_understood = skip_text() && take("</ChecksumAlgorithm>");
+          else if (take("<ChecksumType>")) is_understood = skip_text() && take("</ChecksumType>");
           else is_understood = skip_leaf();
           break;
         case 'O': is_understood = take("<Owner>") && skip_leaves() && take("</Owner>"); break;
@@ -166,6 +172,12 @@ class Scanner {
     }
   }
 
+  // Any text, up to the next tag.
+  bool skip_text() {
+    at_ = Bytes::template find<'<', '\0'>(at_, end_);
+    return at_ != end_ && *at_ == '<';
+  }
+
   bool take_quote() { return take("&#34;") || take("&quot;"); }
 
   // Entities are its quotes or nothing.
@@ -181,15 +193,14 @@ class Scanner {
     return take_quote();
   }
 
-  // <Name>text</Name>, of which nothing is read.
+  // <Name>text</Name>, whatever the name, of which nothing is read. (Frequent ones are spelled out above, which is faster.)
   bool skip_leaf() {
     if (at_ == end_ || *at_ != '<') return false;
     const char* const begin = ++at_;
     while (at_ != end_ && ((*at_ >= 'A' && *at_ <= 'Z') || (*at_ >= 'a' && *at_ <= 'z'))) ++at_;
     const std::string_view name = since(begin);
     if (name.empty() || name == "CommonPrefixes" || !take(">")) return false;
-    at_ = Bytes::template find<'<', '\0'>(at_, end_);
-    if (!take("</") || static_cast<std::size_t>(end_ - at_) < name.size() || std::memcmp(at_, name.data(), name.size()) != 0) return false;
+    if (!skip_text() || !take("</") || static_cast<std::size_t>(end_ - at_) < name.size() || std::memcmp(at_, name.data(), name.size()) != 0) return false;
     at_ += name.size();
     return take(">");
   }
