@@ -50,9 +50,17 @@ bool url_decode(const char* in, const char* end, char*& out) {
 }
 
 std::optional<std::uint64_t> number(std::string_view text) {
+  constexpr std::size_t kSurelyFits = 18;
   std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (text.empty() || text.size() > kSurelyFits) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+  }
+  for (const char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
   return value;
 }
 
@@ -67,9 +75,15 @@ class PageCheck {
   Result<void> common_prefixes(ListHead& head);
 
  private:
-  // The name that `text` stands for; it lies in the body, where it is decoded. nullopt: it cannot be known.
-  Result<std::optional<std::string_view>> name(std::string_view text);
-  Result<void> check_key(std::string_view key, std::string_view previous) const;
+  // Asked once per key. Errors are made by misnamed() and misplaced(), away from the path of what is right.
+  enum class Name { known, unknown, wrong };
+  // Makes of `text` the name that it stands for, where it lies in the body.
+  Name decode(std::string_view& text);
+  bool is_placed(std::string_view key, std::string_view previous) const {
+    return !key.empty() && key.starts_with(rules_.prefix) && (previous.empty() || key > previous);
+  }
+  static Error misnamed(std::string_view text);
+  Error misplaced(std::string_view key, std::string_view previous) const;
 
   const ListText& list_;
   const ListRules& rules_;
@@ -101,59 +115,61 @@ Result<ListHead> PageCheck::head() const {
   return head;
 }
 
-Result<std::optional<std::string_view>> PageCheck::name(std::string_view text) {
-  using Name = std::optional<std::string_view>;
+PageCheck::Name PageCheck::decode(std::string_view& text) {
   if (!is_encoded_) {
-    if (text.find(kReplacement) != std::string_view::npos) return Name();
+    if (text.find(kReplacement) != std::string_view::npos) return Name::unknown;
   } else {
     const char* const end = text.data() + text.size();
     const char* const escaped = SimdBytes::find<'%', '+'>(text.data(), end);
     if (escaped != end) {
       char* out = body_.data() + (escaped - body_.data());
-      if (!url_decode(escaped, end, out)) {
-        return corrupt(format("the list has a key that is not encoded as it says: '{}'", shown(text)));
-      }
+      if (!url_decode(escaped, end, out)) return Name::wrong;
       text = text.substr(0, static_cast<std::size_t>(out - text.data()));
     }
   }
-  if (text.size() > kMaxKeyBytes) return corrupt(format("the list has a key of {} bytes", text.size()));
-  return Name(text);
+  return text.size() > kMaxKeyBytes ? Name::wrong : Name::known;
 }
 
-Result<void> PageCheck::check_key(std::string_view key, std::string_view previous) const {
+Error PageCheck::misnamed(std::string_view text) {
+  if (text.size() > kMaxKeyBytes) return corrupt(format("the list has a key of {} bytes", text.size()));
+  return corrupt(format("the list has a key that is not encoded as it says: '{}'", shown(text)));
+}
+
+Error PageCheck::misplaced(std::string_view key, std::string_view previous) const {
   if (key.empty()) return corrupt("the list has an object without a key");
   if (!key.starts_with(rules_.prefix)) {
     return corrupt(format("the list of '{}' has the key '{}': the server does not heed the prefix", shown(rules_.prefix), shown(key)));
   }
-  if (!previous.empty() && key <= previous) {
-    return corrupt(format("the list is not in the order of keys: '{}' comes after '{}'", shown(key), shown(previous)));
-  }
-  return {};
+  return corrupt(format("the list is not in the order of keys: '{}' comes after '{}'", shown(key), shown(previous)));
 }
 
 Result<void> PageCheck::objects(ObjectPage& page, ListHead& head) {
-  ListDates dates;
+  page.reserve(list_.objects.size());
   std::string_view previous = rules_.previous;
   for (const ListText::Object& object : list_.objects) {
-    TRY_ASSIGN(const std::optional<std::string_view> key, name(object.key));
-    if (!key) continue;
-    TRY(check_key(*key, previous));
+    std::string_view key = object.key;
+    const Name name = decode(key);
+    if (name == Name::unknown) continue;
+    if (name == Name::wrong) return misnamed(key);
+    if (!is_placed(key, previous)) return misplaced(key, previous);
     const auto size = number(object.size);
-    if (!size) return corrupt(format("the size of '{}' is no number: '{}'", shown(*key), shown(object.size)));
-    page.add_inside({.key = *key, .etag = object.etag, .version_id = {}, .size_bytes = *size, .last_modified = dates.read(object.date)});
-    previous = *key;
+    if (!size) return corrupt(format("the size of '{}' is no number: '{}'", shown(key), shown(object.size)));
+    page.add_inside({.key = key, .etag = object.etag, .version_id = {}, .size_bytes = *size, .last_modified = list_date(object.date)});
+    previous = key;
   }
   if (!page.empty()) head.last_key = previous;
   return {};
 }
 
 Result<void> PageCheck::common_prefixes(ListHead& head) {
-  for (const std::string_view text : list_.common_prefixes) {
-    TRY_ASSIGN(const std::optional<std::string_view> group, name(text));
-    if (!group) continue;
-    TRY(check_key(*group, head.common_prefixes.empty() ? std::string_view() : head.common_prefixes.back()));
-    if (group->size() == rules_.prefix.size()) return corrupt(format("the list of '{}' has itself for a group", shown(*group)));
-    head.common_prefixes.emplace_back(*group);
+  for (std::string_view group : list_.common_prefixes) {
+    const Name name = decode(group);
+    if (name == Name::unknown) continue;
+    if (name == Name::wrong) return misnamed(group);
+    const std::string_view previous = head.common_prefixes.empty() ? std::string_view() : head.common_prefixes.back();
+    if (!is_placed(group, previous)) return misplaced(group, previous);
+    if (group.size() == rules_.prefix.size()) return corrupt(format("the list of '{}' has itself for a group", shown(group)));
+    head.common_prefixes.emplace_back(group);
   }
   return {};
 }

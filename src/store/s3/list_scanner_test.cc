@@ -124,7 +124,7 @@ TEST(ByteSearch, twins_find_the_first_byte_wherever_it_is) {
   std::mt19937 random(20261125);
   for (int round = 0; round < 50'000; ++round) {
     std::string text(random() % 70, '\0');
-    for (char& c : text) c = static_cast<char>(random() % 8 == 0 ? "<&%+\0\xBC\xA6"[random() % 7] : random());
+    for (char& c : text) c = random() % 8 == 0 ? "<&%+\0\xBC\xA6"[random() % 7] : static_cast<char>(random());
     const char* const begin = text.data() + (text.empty() ? 0 : random() % text.size());
     const char* const end = text.data() + text.size();
     const char* expected = begin;
