@@ -10,7 +10,6 @@
 #include "ports/reference_source.h"
 #include "refs/json_strings.h"
 #include "refs/postgres_plan.h"
-#include "refs/postgres_ranges.h"
 #include "refs/postgres_rows.h"
 #include "refs/postgres_session.h"
 
@@ -95,10 +94,7 @@ class PostgresSource final : public ReferenceSource {
   Result<postgres::Session*> primary_snapshot(const std::stop_token& stop);
   Result<void> wait_for_replay(postgres::Session& replica, postgres::Session& primary, const std::stop_token& stop);
   Result<Proof> prove(postgres::Session& session, const postgres::Wait& wait);
-  Result<std::vector<postgres::BlockRange>> ranges_of(postgres::Session& session, const Proof& proof, const postgres::Wait& wait) const;
-  Result<std::vector<postgres::Session>> join(postgres::Session& first, const Proof& proof, std::size_t count, const std::stop_token& stop);
-  Result<std::uint64_t> stream(postgres::Session& session, const std::string& query, const postgres::RowShape& shape, RowSink& sink,
-                               const std::stop_token& stop) const;
+  Result<std::vector<postgres::Session>> join(postgres::Session& first, const Proof& proof, std::size_t readers, const std::stop_token& stop);
   Result<ReadSummary> look_up(std::span<const std::string> values, RowSink& sink, const std::stop_token& stop);
   Result<LookupCost> cost(postgres::Session& session, const postgres::Wait& wait);
   Result<bool> can_look_up(postgres::Session& session, const postgres::RowShape& shape) const;
