@@ -18,7 +18,7 @@ namespace heimdall {
 struct PostgresSourceOptions {
   std::string url;                         // by the rules of libpq, with its parameters, services and password files
   std::optional<std::string> primary_url;  // needed where `url` leads to a replica
-  // Asked before each connection; nothing: the URL, ~/.pgpass and so on. Never repeated in a message.
+  // Asked before each connection, but for those that join a read; nothing: the URL, ~/.pgpass and so on. Never repeated in a message.
   std::function<Result<std::optional<std::string>>()> password;
   std::string query;  // one SELECT, WITH, VALUES or TABLE; or `table` ("schema.table") and `column`
   std::string table;
@@ -50,8 +50,8 @@ struct PostgresSourceOptions {
 // Beside LIMIT and sampling, `partial` names what a snapshot cannot see to the end: foreign tables and materialized views.
 //
 // Errors beside those of the port: failed_precondition, a replica without primary_url, or one that follows another timeline;
-// unavailable also for time-outs, ended backends, conflicts with recovery and a replica that stays behind; corrupt, a value does not fit its
-// encoding or is no JSON.
+// throttled, the server has no connection left; unavailable also for time-outs, ended backends, conflicts with recovery and a replica that
+// stays behind; corrupt, a value does not fit its encoding or is no JSON.
 class PostgresSource final : public ReferenceSource {
  public:
   PostgresSource(PostgresSourceOptions options, Clock& clock) : options_(std::move(options)), clock_(clock) {}

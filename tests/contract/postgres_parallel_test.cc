@@ -155,7 +155,9 @@ TEST_F(PostgresParallel, a_snapshot_of_another_server_is_not_taken_for_ours) {
   const auto other_token = Session::open(options, {})->begin({shared.name, "12345"}, wait);
   ASSERT_FALSE(other_token);
   EXPECT_EQ(other_token.error().code, ErrorCode::failed_precondition);
-  EXPECT_FALSE(Session::open(options, {})->begin({"00000099-00000001-1", shared.token}, wait));
+  const auto other_name = Session::open(options, {})->begin({"00000099-00000001-1", shared.token}, wait);
+  ASSERT_FALSE(other_name);
+  EXPECT_EQ(other_name.error().code, ErrorCode::failed_precondition) << other_name.error().message;
   ASSERT_TRUE(first.connection().commit(wait));
   EXPECT_FALSE(first.another({})->begin(shared, wait));
 }
