@@ -24,7 +24,7 @@ Result<void> until_stopped(const std::stop_token& stop) {
 }
 
 TEST(ParallelRead, each_part_is_read_once) {
-  for (const std::size_t readers : {1, 2, 5}) {
+  for (const std::size_t readers : {1U, 2U, 5U}) {
     std::vector<std::atomic<int>> reads(100);
     std::vector<std::atomic<int>> busy(readers);
     ASSERT_TRUE(read_in_parallel(readers, reads.size(), {}, [&](std::size_t reader, std::size_t part, const std::stop_token&) {

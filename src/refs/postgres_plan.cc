@@ -76,6 +76,13 @@ Result<Plan> parse_plan(std::string_view text, std::string_view value) {
   return plan;
 }
 
+Result<Plan> explain(Connection& connection, std::string_view sql, std::span<const Parameter> parameters, std::string_view value, const Wait& wait) {
+  TRY_ASSIGN(const Table answer, connection.query(format("EXPLAIN (VERBOSE, FORMAT JSON) {}", sql), parameters, wait));
+  std::string text;
+  for (const auto& row : answer) text += row.at(0).value_or("");
+  return parse_plan(text, value);
+}
+
 // EXPLAIN has locked the relations, and the transaction keeps them locked. TRUNCATE, and what rewrites or swaps a table, is not bound to
 // snapshots: what committed between our snapshot and our lock makes the table look empty. pg_class tells as the snapshot sees it, but
 // pg_relation_filenode() and pg_locks as it is, so a difference shows it. (VACUUM FULL looks the same; it costs a second try.)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -41,6 +42,9 @@ struct Plan {
 // Reads the answer to EXPLAIN (VERBOSE, FORMAT JSON). `value` is part of a looked-up value: a condition that holds it is the one on
 // $1. corrupt for anything that is no plan.
 Result<Plan> parse_plan(std::string_view json, std::string_view value);
+
+// The plan of one statement, also of one with $1. It locks what the statement reads.
+Result<Plan> explain(Connection& connection, std::string_view sql, std::span<const Parameter> parameters, std::string_view value, const Wait& wait);
 
 // What the catalog says of the relations of a plan.
 struct RelationFacts {

@@ -125,4 +125,20 @@ Result<void> RowReader::hand_over(std::string_view key, std::optional<std::strin
   return json_->strings(key, [&](std::string_view text) { return batch_.add(text, bucket); });
 }
 
+Result<std::uint64_t> read_rows(Connection& connection, const std::string& query, const RowShape& shape, const std::optional<JsonSelector>& json,
+                                RowSink& sink, const Wait& wait) {
+  RowBatch batch(sink);
+  RowReader rows(shape, json, batch);
+  const auto copy = shape.can_be_copied() ? copy_sql(query) : std::nullopt;
+  if (copy) {
+    CopyReader reader(shape.columns(), [&](std::span<const Cell> cells) { return rows.take_copied(cells); });
+    TRY_ASSIGN(const std::uint64_t sent, connection.copy_out(*copy, [&](std::string_view piece) { return reader.feed(piece); }, wait));
+    TRY(reader.finish(sent));
+  } else {
+    TRY(connection.stream(query, {}, [&](const Row& row) { return rows.take(row); }, wait));
+  }
+  TRY(batch.flush());
+  return batch.rows();
+}
+
 }  // namespace heimdall::postgres

@@ -49,6 +49,11 @@ class RowReader {
   std::string key_, bucket_;  // decoded, reused
 };
 
+// Hands over all rows of one statement, by COPY where that can be, and says how many they were, with JSON how many strings. Errors are those of
+// Connection, RowReader and CopyReader.
+Result<std::uint64_t> read_rows(Connection& connection, const std::string& query, const RowShape& shape, const std::optional<JsonSelector>& json,
+                                RowSink& sink, const Wait& wait);
+
 // The text of one value; `buffer` serves where it has to be decoded. corrupt, if it cannot.
 Result<std::string_view> value_of(std::optional<std::string_view> cell, std::uint32_t type, std::string& buffer);
 // The same of a value as COPY sent it. corrupt, a jsonb of another version than 1.

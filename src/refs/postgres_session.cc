@@ -59,15 +59,18 @@ Result<void> Session::begin(const Wait& wait) { return begin_with("", wait); }
 
 // The names of snapshots are numbers that another server has, too. What it does not have is a lock of a random number.
 Result<void> Session::begin(const SharedSnapshot& shared, const Wait& wait) {
-  TRY(begin_with(format("SET TRANSACTION SNAPSHOT '{}';", shared.name), wait));
+  const Error elsewhere{ErrorCode::failed_precondition, format("{} is not one server: two connections met different ones", connection_.endpoint().text()),
+                        "give the url of one server, not that of a balancer"};
+  const auto begun = begin_with(format("SET TRANSACTION SNAPSHOT '{}';", shared.name), wait);
+  if (!begun && begun.error().code == ErrorCode::invalid_argument) return elsewhere;  // there is none of that name, or it is another database's
+  TRY(begun);
   const Parameter parameters[] = {text_parameter(shared.token)};
   TRY_ASSIGN(const Table here, connection_.query("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
                                                  "AND ((classid::bigint << 32) | objid::bigint) = $1::bigint "
                                                  "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
                                                  parameters, wait));
-  if (here.at(0).at(0) == "t") return {};
-  return Error{ErrorCode::failed_precondition, format("{} is not one server: two connections met different ones", connection_.endpoint().text()),
-               "give the url of one server, not that of a balancer"};
+  if (here.at(0).at(0) == "t") return allow_idling(wait);
+  return elsewhere;
 }
 
 Result<SharedSnapshot> Session::share(const Wait& wait) {
@@ -76,8 +79,14 @@ Result<SharedSnapshot> Session::share(const Wait& wait) {
   TRY_ASSIGN(const Table table, connection_.query("SELECT pg_export_snapshot(), pg_try_advisory_xact_lock_shared($1::bigint)", parameters, wait));
   const std::string name = table.at(0).at(0).value_or("");
   const bool is_plain = !name.empty() && name.find_first_not_of("0123456789ABCDEF-") == std::string::npos;
-  if (is_plain && table[0].at(1) == "t") return SharedSnapshot{name, token};
-  return Error{ErrorCode::corrupt, format("{} does not name its snapshot", connection_.endpoint().text())};
+  if (!is_plain || table[0].at(1) != "t") return Error{ErrorCode::corrupt, format("{} does not name its snapshot", connection_.endpoint().text())};
+  TRY(allow_idling(wait));
+  return SharedSnapshot{name, token};
+}
+
+// A session that is done waits for the others, for as long as their statements may last.
+Result<void> Session::allow_idling(const Wait& wait) {
+  return connection_.execute(format("SET LOCAL idle_in_transaction_session_timeout = {}", options_.statement_timeout.count()), wait);
 }
 
 Result<Session> Session::another(const std::stop_token& stop) const {

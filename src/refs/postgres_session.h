@@ -61,6 +61,7 @@ class Session {
  private:
   Session(Connection connection, const SessionOptions& options) : connection_(std::move(connection)), options_(options) {}
   Result<void> begin_with(const std::string& snapshot, const Wait& wait);
+  Result<void> allow_idling(const Wait& wait);
 
   Connection connection_;
   SessionOptions options_;

@@ -11,6 +11,7 @@
 #include "refs/parallel_read.h"
 #include "refs/postgres_hold.h"
 #include "refs/postgres_plan.h"
+#include "refs/postgres_ranges.h"
 #include "refs/postgres_text.h"
 #include "refs/postgres_writers.h"
 #include "refs/row_batch.h"
@@ -28,29 +29,8 @@ namespace {
 
 constexpr std::size_t kValuesPerQuery = 5000;
 constexpr std::size_t kTypicalBatch = 1000;
-constexpr std::size_t kRangesPerReader = 4;  // so that the first to be done does not wait long for the last
-constexpr std::uint64_t kFewBlocks = 128;     // of a table that may be read from end to end once per range
-constexpr int kRangeScans = 140000;           // the first version that reads a range of blocks without reading the rest
 constexpr std::chrono::milliseconds kPollInterval{100};
 constexpr std::chrono::seconds kReplayPatience{60};
-
-// EXPLAIN of a statement, also of one with $1.
-Result<postgres::Plan> plan_of(Session& session, std::string_view sql, std::span<const Parameter> parameters, std::string_view value,
-                               const Wait& wait) {
-  TRY_ASSIGN(const auto answer, session.connection().query(format("EXPLAIN (VERBOSE, FORMAT JSON) {}", sql), parameters, wait));
-  std::string text;
-  for (const auto& row : answer) text += row.at(0).value_or("");
-  return postgres::parse_plan(text, value);
-}
-
-// Whether this query reads no more than its range of each table. That its rows are the right ones does not depend on it.
-bool reads_its_range_alone(const postgres::Plan& plan, const std::vector<postgres::RelationFacts>& relations) {
-  return std::ranges::all_of(plan.scans, [&](const postgres::PlannedScan& scan) {
-    return scan.node == "Tid Range Scan" || std::ranges::any_of(relations, [&](const postgres::RelationFacts& relation) {
-             return relation.name == scan.relation && relation.blocks <= kFewBlocks;
-           });
-  });
-}
 
 std::optional<std::string> why_partial(std::string_view sql, const postgres::Plan& plan, const std::vector<postgres::RelationFacts>& relations) {
   for (const char* word : {"LIMIT", "FETCH", "TABLESAMPLE"}) {
@@ -175,7 +155,7 @@ Result<PostgresSource::Proof> PostgresSource::prove(Session& session, const Wait
   }
   Proof proof;
   TRY_ASSIGN(proof.shape, postgres::shape_of(session.connection(), description, options_.json, wait));
-  TRY_ASSIGN(const postgres::Plan plan, plan_of(session, query, {}, "", wait));
+  TRY_ASSIGN(const postgres::Plan plan, postgres::explain(session.connection(), query, {}, "", wait));
   TRY_ASSIGN(const auto relations, postgres::relation_facts(session.connection(), plan.relations(), wait));
   proof.identity = {postgres::identity_text(facts), postgres::joined_roots(relations), facts.position};
   proof.partial = why_partial(query, plan, relations);
@@ -206,16 +186,22 @@ Result<ReadSummary> PostgresSource::read(RowSink& sink, std::stop_token stop) {
   TRY_ASSIGN(Session* const writer, primary(stop));
   TRY_ASSIGN(summary.writers, postgres::mark_writers(writer->connection(), wait));
 
-  TRY_ASSIGN(auto ranges, ranges_of(session, proof, wait));
-  TRY_ASSIGN(auto others, join(session, proof, std::min(options_.readers, ranges.size()) - 1, stop));
-  if (others.empty()) ranges = {{}};
+  const std::vector<postgres::BlockRange> whole(1);
+  std::vector<postgres::BlockRange> ranges = whole;
+  if (options_.query.empty()) {
+    TRY_ASSIGN(const std::string table, postgres::quoted_table(options_.table));
+    TRY_ASSIGN(ranges, postgres::ranges_of(session.connection(), {table, query, options_.readers, options_.small_table}, proof.relations, wait));
+  }
+  TRY_ASSIGN(auto others, join(session, proof, std::min(options_.readers, ranges.size()), stop));
+  if (others.empty()) ranges = whole;
 
   SharedSink shared(sink);
   std::atomic<std::uint64_t> rows{0};
   TRY(read_in_parallel(others.size() + 1, ranges.size(), stop, [&](std::size_t reader, std::size_t part, const std::stop_token& stopped) -> Result<void> {
     Session& one = reader == 0 ? session : others[reader - 1];
-    TRY_ASSIGN(const std::uint64_t read, stream(one, query + postgres::condition_of(ranges[part]), proof.shape, shared, stopped));
-    rows += read;
+    TRY_ASSIGN(const std::uint64_t part_rows, postgres::read_rows(one.connection(), query + postgres::condition_of(ranges[part]), proof.shape,
+                                                                  options_.json, shared, streaming(stopped)));
+    rows += part_rows;
     return {};
   }));
   for (Session& other : others) TRY(other.connection().commit(wait));
@@ -224,40 +210,13 @@ Result<ReadSummary> PostgresSource::read(RowSink& sink, std::stop_token stop) {
   return summary;
 }
 
-// One range, the whole, unless the source is a column of a large table whose rows lie in blocks.
-Result<std::vector<postgres::BlockRange>> PostgresSource::ranges_of(Session& session, const Proof& proof, const Wait& wait) const {
-  std::vector<postgres::BlockRange> whole = {{}};
-  if (options_.readers < 2 || !options_.query.empty() || session.connection().server_version() < kRangeScans) return whole;
-  std::vector<std::uint64_t> sizes;
-  std::uint64_t bytes = 0;
-  for (const postgres::RelationFacts& relation : proof.relations) {
-    if (relation.kind != 'r' || !relation.is_heap) return whole;
-    sizes.push_back(relation.blocks);
-    bytes += relation.blocks * relation.block_size;
-  }
-  if (bytes < std::max<std::uint64_t>(options_.small_table, 1)) return whole;
-  // A view's rows have no ctid.
-  TRY_ASSIGN(const std::string table, postgres::quoted_table(options_.table));
-  const Parameter parameters[] = {postgres::text_parameter(table)};
-  TRY_ASSIGN(const auto kind, session.connection().query("SELECT relkind FROM pg_class WHERE oid = to_regclass($1)", parameters, wait));
-  if (kind.size() != 1 || (kind[0].at(0) != "r" && kind[0].at(0) != "p")) return whole;
-
-  auto ranges = postgres::cut_blocks(sizes, options_.readers * kRangesPerReader);
-  TRY_ASSIGN(const std::string query, sql());
-  for (const postgres::BlockRange& range : {ranges.front(), ranges.back()}) {
-    TRY_ASSIGN(const postgres::Plan plan, plan_of(session, query + postgres::condition_of(range), {}, "", wait));
-    if (!reads_its_range_alone(plan, proof.relations)) return whole;
-  }
-  return ranges;
-}
-
-// Up to `count` more sessions in the snapshot of `first`, each of which has proved the same.
-Result<std::vector<Session>> PostgresSource::join(Session& first, const Proof& proof, std::size_t count, const std::stop_token& stop) {
+// More sessions in the snapshot of `first`, each of which has proved the same: with it up to `readers`.
+Result<std::vector<Session>> PostgresSource::join(Session& first, const Proof& proof, std::size_t readers, const std::stop_token& stop) {
   std::vector<Session> others;
-  if (count == 0) return others;
+  if (readers < 2) return others;
   const Wait wait = asking(stop);
   TRY_ASSIGN(const postgres::SharedSnapshot shared, first.share(wait));
-  while (others.size() < count) {
+  while (others.size() + 1 < readers) {
     auto other = first.another(stop);
     if (!other && other.error().code == ErrorCode::throttled) break;  // fewer connections serve as well
     if (!other) return other.error();
@@ -270,23 +229,6 @@ Result<std::vector<Session>> PostgresSource::join(Session& first, const Proof& p
     others.push_back(*std::move(other));
   }
   return others;
-}
-
-// The rows of one statement, which are as many as it says on return.
-Result<std::uint64_t> PostgresSource::stream(Session& session, const std::string& query, const postgres::RowShape& shape, RowSink& sink,
-                                             const std::stop_token& stop) const {
-  RowBatch batch(sink);
-  postgres::RowReader rows(shape, options_.json, batch);
-  const auto copy = shape.can_be_copied() ? postgres::copy_sql(query) : std::nullopt;
-  if (copy) {
-    postgres::CopyReader reader(shape.columns(), [&](std::span<const postgres::Cell> cells) { return rows.take_copied(cells); });
-    TRY_ASSIGN(const std::uint64_t sent, session.connection().copy_out(*copy, [&](std::string_view piece) { return reader.feed(piece); }, streaming(stop)));
-    TRY(reader.finish(sent));
-  } else {
-    TRY(session.connection().stream(query, {}, [&](const postgres::Row& row) { return rows.take(row); }, streaming(stop)));
-  }
-  TRY(batch.flush());
-  return batch.rows();
 }
 
 Result<bool> PostgresSource::can_look_up(Session& session, const postgres::RowShape& shape) const {
@@ -338,7 +280,7 @@ Result<LookupCost> PostgresSource::cost(Session& session, const Wait& wait) {
                  "write it as: SELECT column FROM table WHERE column = ANY($1)"};
   }
   TRY(session.connection().execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off", wait));
-  TRY_ASSIGN(const postgres::Plan plan, plan_of(session, lookup, parameters, marker, wait));
+  TRY_ASSIGN(const postgres::Plan plan, postgres::explain(session.connection(), lookup, parameters, marker, wait));
   TRY_ASSIGN(const auto relations, postgres::relation_facts(session.connection(), plan.relations(), wait));
   if (options_.recheck) {
     TRY(postgres::shape_of(session.connection(), description, std::nullopt, wait));
@@ -371,7 +313,7 @@ Result<ReadSummary> PostgresSource::look_up(std::span<const std::string> values,
     const Parameter none[] = {postgres::text_array({})};
     TRY_ASSIGN(const auto description, session->connection().describe(lookup, none, wait));
     TRY_ASSIGN(shape, postgres::shape_of(session->connection(), description, std::nullopt, wait));
-    TRY_ASSIGN(const postgres::Plan plan, plan_of(*session, lookup, none, "", wait));
+    TRY_ASSIGN(const postgres::Plan plan, postgres::explain(session->connection(), lookup, none, "", wait));
     TRY_ASSIGN(const auto relations, postgres::relation_facts(session->connection(), plan.relations(), wait));
     if (!proof.partial) proof.partial = why_partial(lookup, plan, relations);
   }

@@ -10,7 +10,6 @@
 #include "ports/reference_source.h"
 #include "refs/json_strings.h"
 #include "refs/postgres_plan.h"
-#include "refs/postgres_ranges.h"
 #include "refs/postgres_rows.h"
 #include "refs/postgres_session.h"
 
@@ -19,7 +18,7 @@ namespace heimdall {
 struct PostgresSourceOptions {
   std::string url;                         // by the rules of libpq, with its parameters, services and password files
   std::optional<std::string> primary_url;  // needed where `url` leads to a replica
-  // Asked before each connection; nothing: the URL, ~/.pgpass and so on. Never repeated in a message.
+  // Asked before each connection, but for those that join a read; nothing: the URL, ~/.pgpass and so on. Never repeated in a message.
   std::function<Result<std::optional<std::string>>()> password;
   std::string query;  // one SELECT, WITH, VALUES or TABLE; or `table` ("schema.table") and `column`
   std::string table;
@@ -51,8 +50,8 @@ struct PostgresSourceOptions {
 // Beside LIMIT and sampling, `partial` names what a snapshot cannot see to the end: foreign tables and materialized views.
 //
 // Errors beside those of the port: failed_precondition, a replica without primary_url, or one that follows another timeline;
-// unavailable also for time-outs, ended backends, conflicts with recovery and a replica that stays behind; corrupt, a value does not fit its
-// encoding or is no JSON.
+// throttled, the server has no connection left; unavailable also for time-outs, ended backends, conflicts with recovery and a replica that
+// stays behind; corrupt, a value does not fit its encoding or is no JSON.
 class PostgresSource final : public ReferenceSource {
  public:
   PostgresSource(PostgresSourceOptions options, Clock& clock) : options_(std::move(options)), clock_(clock) {}
@@ -95,10 +94,7 @@ class PostgresSource final : public ReferenceSource {
   Result<postgres::Session*> primary_snapshot(const std::stop_token& stop);
   Result<void> wait_for_replay(postgres::Session& replica, postgres::Session& primary, const std::stop_token& stop);
   Result<Proof> prove(postgres::Session& session, const postgres::Wait& wait);
-  Result<std::vector<postgres::BlockRange>> ranges_of(postgres::Session& session, const Proof& proof, const postgres::Wait& wait) const;
-  Result<std::vector<postgres::Session>> join(postgres::Session& first, const Proof& proof, std::size_t count, const std::stop_token& stop);
-  Result<std::uint64_t> stream(postgres::Session& session, const std::string& query, const postgres::RowShape& shape, RowSink& sink,
-                               const std::stop_token& stop) const;
+  Result<std::vector<postgres::Session>> join(postgres::Session& first, const Proof& proof, std::size_t readers, const std::stop_token& stop);
   Result<ReadSummary> look_up(std::span<const std::string> values, RowSink& sink, const std::stop_token& stop);
   Result<LookupCost> cost(postgres::Session& session, const postgres::Wait& wait);
   Result<bool> can_look_up(postgres::Session& session, const postgres::RowShape& shape) const;
