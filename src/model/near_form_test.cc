@@ -56,6 +56,31 @@ TEST(NearForm, different_keys_stay_different) {
   EXPECT_NE(near("a b"), near("a+b"));
 }
 
+// Wherever in a key of whatever length the one byte stands that makes the difference: keys are looked at sixteen bytes at a time.
+TEST(NearForm, one_byte_makes_a_difference_wherever_it_stands) {
+  for (std::size_t size = 1; size <= 70; ++size) {
+    const std::string plain(size, 'a');
+    EXPECT_TRUE(is_near_form(plain)) << size;
+    EXPECT_EQ(near(plain), plain);
+    for (std::size_t at = 0; at < size; ++at) {
+      const auto with = [&](char c) {
+        std::string key = plain;
+        key[at] = c;
+        return key;
+      };
+      for (const char c : {'A', 'Z', '%', ' ', '\n', '\0', '\x80', '\xFF'}) EXPECT_FALSE(is_near_form(with(c))) << size << " " << at << " " << c;
+      for (const char c : {'@', '[', '`', '{', '~', '!', '-', '.', '9'}) EXPECT_TRUE(is_near_form(with(c))) << size << " " << at << " " << c;
+      EXPECT_EQ(near(with('Q')), with('q'));
+      EXPECT_EQ(is_near_form(with('/')), at > 0) << size << " " << at;
+      if (at == 0) continue;
+      std::string two_slashes = with('/');
+      two_slashes[at - 1] = '/';
+      EXPECT_FALSE(is_near_form(two_slashes)) << size << " " << at;
+    }
+  }
+  EXPECT_TRUE(is_near_form(""));
+}
+
 // A megabyte of escapes inside escapes, or of combining marks in the wrong order, must not take quadratic time.
 TEST(NearForm, long_values_are_linear) {
   std::string escapes;

@@ -1,7 +1,6 @@
 #include "pipeline/class_tally.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/format.h"
 
@@ -11,23 +10,28 @@ namespace {
 
 constexpr std::size_t kMaxExtensions = 1024;  // per segment; the rest counts as one class
 
-// The extension if it looks like the name of a format: short, alphanumeric, not a mere number.
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// The extension if it looks like the name of a format: at most 8 letters and digits, not a mere number.
 std::string_view extension_of(std::string_view key) {
-  const std::size_t dot = key.find_last_of("./");
-  if (dot == std::string_view::npos || key[dot] == '/' || dot == 0 || key[dot - 1] == '/') return {};
-  const std::string_view extension = key.substr(dot + 1);
-  const auto is = [&](auto test) {
-    return std::all_of(extension.begin(), extension.end(), [&](unsigned char c) { return test(c) != 0; });
-  };
-  const bool plausible = extension.size() <= 8 && is([](int c) { return std::isalnum(c); }) &&
-                         !is([](int c) { return std::isdigit(c); });
-  return plausible ? extension : std::string_view();
+  constexpr std::size_t kLongest = 8;
+  bool has_letter = false;
+  std::size_t at = key.size();
+  while (at > 0 && key.size() - at <= kLongest && (is_letter(key[at - 1]) || is_digit(key[at - 1]))) {
+    --at;
+    has_letter = has_letter || is_letter(key[at]);
+  }
+  const bool plausible = has_letter && key.size() - at <= kLongest && at > 1 && key[at - 1] == '.' && key[at - 2] != '/';
+  return plausible ? key.substr(at) : std::string_view();
 }
 
 }  // namespace
 
-void ClassTally::add(std::string_view key, Kept kept) {
-  // Files at the top are the segment "": they lie between all others, so it is never left.
+// Files at the top are the segment "": they lie between all others, so it is never left.
+ClassTally::Segment& ClassTally::classes_of(std::string_view key) {
+  const bool is_last = last_.classes != nullptr && !last_.segment.empty() && key.starts_with(last_.segment);
+  if (is_last) return *last_.classes;
   const std::size_t slash = key.find('/');
   const std::string_view segment = slash == std::string_view::npos ? std::string_view() : key.substr(0, slash + 1);
   if (!segment.empty() && segment != current_) {
@@ -36,15 +40,24 @@ void ClassTally::add(std::string_view key, Kept kept) {
   }
   auto at = segments_.find(segment);
   if (at == segments_.end()) at = segments_.emplace(std::string(segment), Segment()).first;
-  Segment& classes = at->second;
+  last_ = {at->first, &at->second, {}, nullptr};
+  return at->second;
+}
+
+void ClassTally::add(std::string_view key, Kept kept) {
+  Segment& classes = classes_of(key);
   std::string_view extension = extension_of(key);
-  auto count = classes.find(extension);
-  if (count == classes.end()) {
-    if (classes.size() >= kMaxExtensions) extension = {};
-    count = classes.try_emplace(std::string(extension)).first;
+  if (last_.count == nullptr || extension != last_.extension) {
+    auto at = classes.find(extension);
+    if (at == classes.end()) {
+      if (classes.size() >= kMaxExtensions) extension = {};
+      at = classes.try_emplace(std::string(extension)).first;
+    }
+    last_.extension = at->first;
+    last_.count = &at->second;
   }
-  ++count->second.objects;
-  if (kept == Kept::yes) ++count->second.kept;
+  ++last_.count->objects;
+  if (kept == Kept::yes) ++last_.count->kept;
 }
 
 // The first and the last segment of a range may go on in the neighbouring ranges: they stay whole for merge().

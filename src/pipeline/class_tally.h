@@ -17,6 +17,10 @@ class ClassTally {
   enum class Kept { yes, no };
 
   explicit ClassTally(std::uint64_t limit) : limit_(limit) {}
+  ClassTally(ClassTally&&) = default;
+  ClassTally& operator=(ClassTally&&) = default;
+  ClassTally(const ClassTally&) = delete;  // last_ points into segments_, whose nodes move along with it
+  ClassTally& operator=(const ClassTally&) = delete;
   void add(std::string_view key, Kept kept);
   void merge(const ClassTally& other);
   // Classes of at least `limit` objects of which none is kept.
@@ -29,10 +33,20 @@ class ClassTally {
   };
   using Segment = std::map<std::string, Count, std::less<>>;  // by extension
 
+  // The class of the key before: neighbours in a listing mostly share it.
+  struct Last {
+    std::string_view segment;  // the keys of the maps below
+    Segment* classes = nullptr;
+    std::string_view extension;
+    Count* count = nullptr;
+  };
+
+  Segment& classes_of(std::string_view key);
   void leave_segment();
 
   std::uint64_t limit_;
   std::map<std::string, Segment, std::less<>> segments_;
+  Last last_;
   std::string current_;
   bool has_left_first_ = false;
 };

@@ -109,7 +109,8 @@ RC_GTEST_PROP(ClassTally, counts_as_a_map_does, ()) {
     bool kept = false;
   };
   std::map<std::string, Count> model;
-  std::vector<ClassTally> parts(1, ClassTally(kLimit));
+  std::vector<ClassTally> parts;
+  parts.emplace_back(kLimit);
   for (const auto& [key, kept] : keys) {
     const std::string folder = key.find('/') == std::string::npos ? "" : key.substr(0, 2);
     const std::string extension = key.find('.') == std::string::npos ? "" : key.substr(key.find('.'));

@@ -12,6 +12,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "testing/fake_clock.h"
 #include "testing/fake_source.h"
@@ -207,6 +208,22 @@ TEST_F(ListSourceTest, lines_longer_than_the_buffer_survive) {
 }
 
 // Any list survives, and none that was cut within a line is believed.
+// Wherever the end of a piece that read(2) gives falls into a line.
+TEST_F(ListSourceTest, many_lines_survive) {
+  std::vector<std::string> lines;
+  std::string content;
+  for (std::size_t i = 0; i < 30'000; ++i) {
+    lines.push_back(std::to_string(i) + std::string(i % 97, static_cast<char>('a' + i % 26)));
+    content += lines.back() + "\n";
+  }
+  ASSERT_GT(content.size(), 1'000'000U);
+  write(content);
+  const auto summary = read();
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->rows, lines.size());
+  EXPECT_TRUE(collector_.values() == lines);
+}
+
 TEST_F(ListSourceTest, any_list_survives_and_any_cut_is_seen) {
   rc::check([&] {
     const auto keys = *rc::gen::container<std::vector<std::string>>(
