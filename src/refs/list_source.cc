@@ -50,11 +50,13 @@ class LineReader {
       return Error{ErrorCode::corrupt, format("the {} begins with a byte order mark, which would become part of a key", what),
                    "save it as plain UTF-8 without a byte order mark"};
     }
+    bytes_ += static_cast<std::uint64_t>(count);
     TRY(cut(static_cast<std::size_t>(count)));
     return Status::more;
   }
 
   std::uint64_t lines() const { return lines_; }
+  std::uint64_t bytes() const { return bytes_; }
   // What stands behind the last separator.
   std::string_view open_line() const { return {buffer_.data(), open_}; }
 
@@ -93,6 +95,7 @@ class LineReader {
   std::size_t open_ = 0;  // bytes of an unfinished line at the front of the buffer
   std::vector<ReferenceRow> rows_;
   std::uint64_t lines_ = 0;
+  std::uint64_t bytes_ = 0;
   std::string start_;  // the first three bytes, however a pipe may hand them over
 };
 
@@ -138,7 +141,11 @@ Result<std::uint64_t> ListSource::read_rows(int fd, RowSink& sink, const std::st
   fcntl(fd, F_SETPIPE_SZ, kPipeSize);  // fewer turns between writer and reader; fails for what is no pipe, or not allowed
   LineReader reader(fd, options_.separator == ListSeparator::nul ? '\0' : '\n', sink);
   const std::string what = name();
-  for (auto status = LineReader::Status::more; status == LineReader::Status::more;) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return system_error(errno, format("cannot read the {}", what));
+  // A file that grows is never read to its end: read() refuses it for that.
+  const auto has_grown = [&] { return S_ISREG(info.st_mode) && reader.bytes() > static_cast<std::uint64_t>(info.st_size); };
+  for (auto status = LineReader::Status::more; status == LineReader::Status::more && !has_grown();) {
     if (stop.stop_requested()) return Error{ErrorCode::cancelled, format("reading the {} was stopped", what)};
     TRY_ASSIGN(status, reader.read_on(what));
   }
