@@ -19,7 +19,7 @@ def _psql(url, statement, **more):
 
 def begin_rows(url):
     """A fresh table `samples (id, storage_path)`, and a process that copies lines into the second column."""
-    if _psql(url, "DROP TABLE IF EXISTS samples; CREATE TABLE samples (id bigserial PRIMARY KEY, storage_path text NOT NULL)").wait() != 0:
+    if _psql(url, "SET client_min_messages = warning; DROP TABLE IF EXISTS samples; CREATE TABLE samples (id bigserial PRIMARY KEY, storage_path text NOT NULL)").wait() != 0:
         raise Failed("psql failed")
     return ["psql", "-qX", url, "-v", "ON_ERROR_STOP=1", "-c", r"COPY samples (storage_path) FROM STDIN"]
 
