@@ -27,6 +27,8 @@ S3Options s3_options(const StoreConfig& store, const std::string& bucket) {
   options.environment = process_environment();
   if (s3.ca_file) options.ca_file = s3.ca_file->string();
   options.request_timeout = s3.request_timeout;
+  options.server = parse_s3_server(s3.server);
+  options.in_flight = s3.in_flight;
   return options;
 }
 

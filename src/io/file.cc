@@ -30,6 +30,18 @@ Result<void> write_all(int fd, std::string_view bytes, std::string_view what) {
   return {};
 }
 
+Result<std::size_t> read_at(int fd, char* to, std::size_t size, std::uint64_t offset, std::string_view what) {
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t count = ::pread(fd, to + done, size - done, static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error(errno, format("cannot read the {}", what));
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  return done;
+}
+
 Result<std::string> read_whole_file(const std::filesystem::path& path, std::string_view what) {
   TRY_ASSIGN(const UniqueFd fd, open_file(path, O_RDONLY, what));
   std::string content;

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -17,6 +19,9 @@ Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, std::st
 
 // All bytes, or none written that count: loops over short writes.
 Result<void> write_all(int fd, std::string_view bytes, std::string_view what);
+
+// pread(2) until `size` bytes or the end of the file; how many there were.
+Result<std::size_t> read_at(int fd, char* to, std::size_t size, std::uint64_t offset, std::string_view what);
 
 Result<std::string> read_whole_file(const std::filesystem::path& path, std::string_view what);
 

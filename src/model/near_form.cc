@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "model/mapping_text.h"
@@ -59,27 +61,66 @@ bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-// Whether `key` surely is its own near form, as most are: lower case, digits and single slashes.
-bool is_near_form(std::string_view key) {
-  static constexpr auto kMayChange = [] {
-    std::array<bool, 256> may{};
-    for (unsigned c = 0; c < 256; ++c) may[c] = c >= 0x80 || c <= ' ' || c == '%' || (c >= 'A' && c <= 'Z');
-    return may;
-  }();
-  bool may_change = false;
-  char last = '/';
-  for (const char c : key) {
-    may_change |= kMayChange[static_cast<unsigned char>(c)] || (c == '/' && last == '/');
-    last = c;
+// What of a key its near form changes.
+enum class Change {
+  nothing,  // for sure
+  case_only,
+  unknown,
+};
+
+// Sixteen bytes that are looked at together: SSE2, NEON, or whatever the compiler makes of it.
+constexpr std::size_t kLane = 16;
+using Lane [[gnu::vector_size(kLane)]] = unsigned char;
+
+Lane load(const char* from) {
+  Lane lane;
+  std::memcpy(&lane, from, kLane);
+  return lane;
+}
+
+bool any(const Lane& lane) {
+  std::array<std::uint64_t, 2> halves;
+  std::memcpy(halves.data(), &lane, kLane);
+  return (halves[0] | halves[1]) != 0;
+}
+
+// Collects what makes a difference in bytes that have one byte before them.
+struct Differences {
+  Lane upper{};
+  Lane other{};
+
+  void add(const char* from) {
+    const Lane bytes = load(from);
+    const Lane before = load(from - 1);
+    upper |= reinterpret_cast<Lane>(static_cast<Lane>(bytes - 'A') < 26);
+    other |= reinterpret_cast<Lane>((bytes >= 0x80) | (bytes <= ' ') | (bytes == '%') | ((bytes == '/') & (before == '/')));
   }
-  return !may_change;
+};
+
+Change change_of(std::string_view key) {
+  std::array<char, kLane + 1> short_key;  // filled up with what makes no difference; the byte before a key counts as a slash
+  short_key.fill('-');
+  short_key[0] = '/';
+  std::copy_n(key.data(), std::min(key.size(), kLane), short_key.data() + 1);
+  Differences found;
+  found.add(short_key.data() + 1);
+  if (key.size() > kLane) {
+    for (std::size_t at = kLane; at + kLane < key.size(); at += kLane) found.add(key.data() + at);
+    found.add(key.data() + key.size() - kLane);
+  }
+  if (any(found.other)) return Change::unknown;
+  return any(found.upper) ? Change::case_only : Change::nothing;
 }
 
 }  // namespace
 
+bool is_near_form(std::string_view key) { return change_of(key) == Change::nothing; }
+
 void near_form(std::string_view key, std::string& out) {
-  if (is_near_form(key)) {
+  const Change change = change_of(key);
+  if (change != Change::unknown) {
     out.assign(key);
+    if (change == Change::case_only) lower_ascii(out);
     return;
   }
   out.clear();

@@ -10,4 +10,7 @@ namespace heimdall {
 // Pure, never throws, idempotent.
 void near_form(std::string_view key, std::string& out);
 
+// Whether `key` surely is its own near form, as most are: lower case, digits and single slashes. Within nanoseconds.
+bool is_near_form(std::string_view key);
+
 }  // namespace heimdall

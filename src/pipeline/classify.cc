@@ -52,14 +52,12 @@ class Classifier {
   Classifier(const ReferenceSnapshot& snapshot, const BucketPolicy& policy, Findings& findings, LedgerReader ledger,
              RecordWriter orphans, RecordWriter believed, RecordWriter refused)
       : snapshot_(snapshot), policy_(policy), findings_(findings), ledger_(std::move(ledger)),
-        orphans_(std::move(orphans)), believed_(std::move(believed)), refused_(std::move(refused)) {
-    // With a range missing, a reference may only seem to dangle: the near misses then keep more, never less.
-    near_dangling_ = snapshot.near_forms_of_dangling();
-  }
+        orphans_(std::move(orphans)), believed_(std::move(believed)), refused_(std::move(refused)) {}
 
   Result<void> add(ObjectMeta object) {
     BucketFigures& figures = findings_.figures;
-    if (is_near_miss(object.key.bytes())) {
+    TRY_ASSIGN(const bool near_miss, is_near_miss(object.key.bytes()));
+    if (near_miss) {
       ++figures.near_misses;
       ++figures.protected_objects;
       figures.protected_bytes += object.size_bytes;
@@ -94,11 +92,12 @@ class Classifier {
   }
 
  private:
-  bool is_near_miss(std::string_view key) {
+  // With a range missing, a reference may only seem to dangle: more is kept then, never less.
+  Result<bool> is_near_miss(std::string_view key) {
     near_form(key, near_);
     const std::uint64_t fingerprint = snapshot_.fingerprinter()(near_);
-    return snapshot_.is_dangling(fingerprint) ||
-           std::binary_search(near_dangling_.begin(), near_dangling_.end(), fingerprint);
+    if (snapshot_.is_dangling(fingerprint)) return true;
+    return snapshot_.is_near_form_of_dangling(fingerprint);
   }
 
   // Stores date by the second or finer: what bears the very date of the cutoff may be newer than it.
@@ -123,7 +122,6 @@ class Classifier {
   RecordWriter orphans_;
   RecordWriter believed_;
   RecordWriter refused_;
-  std::vector<std::uint64_t> near_dangling_;
   std::string near_;
 };
 

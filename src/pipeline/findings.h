@@ -79,6 +79,7 @@ struct Findings {
   Timestamp young_after{};  // objects dated then or later are young
   std::chrono::nanoseconds clock_skew{};  // the store's clock against ours when the run started
   BucketFigures figures;
+  std::uint64_t ranges = 0;            // into which the listing was cut: checked to tile the prefixes
   std::vector<RangeFailure> failures;  // ranges that were not listed: nothing in them is known
   std::vector<SourceFacts> sources;
   std::vector<RecheckForm> recheck_forms;               // of each source

@@ -1,12 +1,16 @@
 #include "pipeline/reference_snapshot.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <bit>
+#include <cerrno>
+#include <cstring>
 
 #include "base/format.h"
-#include "io/codec.h"
+#include "io/checksum.h"
 #include "io/file.h"
-#include "io/sha256.h"
 #include "pipeline/snapshot_format.h"
 
 namespace heimdall {
@@ -31,48 +35,104 @@ void index_section(ReferenceSnapshot::Section& section) {
   }
 }
 
-Result<void> verify_seal(const std::filesystem::path& path, const MappedFile& file) {
-  const auto damaged = [&](std::string_view how) {
-    return Error{ErrorCode::corrupt, format("the snapshot '{}' is damaged: {}", path.string(), how)};
-  };
-  if (file.size() < kSnapshotHeaderSize + kSnapshotTrailerSize || file.size() % 8 != 0) return damaged("it was cut");
-  const auto words = file.u64s(0, file.size() / 8);
-  const std::string_view all(reinterpret_cast<const char*>(words.data()), file.size());
-  if (!all.starts_with(kSnapshotMagic) || words[1] != kSnapshotVersion) return damaged("it is none of this version");
-  if (!all.ends_with(kSnapshotSeal)) return damaged("it was never sealed");
-  Sha256 hash;
-  hash.update(all.substr(0, all.size() - 40));
-  const Sha256Digest digest = hash.finish();
-  const std::string_view expected(reinterpret_cast<const char*>(digest.data()), digest.size());
-  if (all.substr(all.size() - 40, 32) != expected) return damaged("its checksum does not match");
-  return {};
-}
+// A snapshot's file before it is trusted.
+class SealedFile {
+ public:
+  static Result<SealedFile> open(const std::filesystem::path& path) {
+    SealedFile file(path);
+    TRY_ASSIGN(file.fd_, open_file(path, O_RDONLY, "snapshot"));
+    struct stat info {};
+    if (fstat(file.fd_.get(), &info) != 0) return system_error(errno, format("cannot look at the snapshot '{}'", path.string()));
+    file.size_ = static_cast<std::uint64_t>(info.st_size);
+    return file;
+  }
+
+  // Reads all of it, past no mapping: what is verified must not stay in memory for that.
+  Result<void> verify() const {
+    if (size_ < kSnapshotHeaderSize + kSnapshotTrailerSize || size_ % 8 != 0) return damaged("it was cut");
+    TRY_ASSIGN(const std::string header, read(0, kSnapshotHeaderSize));
+    if (!header.starts_with(kSnapshotMagic) || u64_at(header, 8) != kSnapshotVersion) return damaged("it is none of this version");
+    TRY_ASSIGN(const std::string trailer, read(size_ - kSnapshotTrailerSize, kSnapshotTrailerSize));
+    if (!trailer.ends_with(kSnapshotSeal)) return damaged("it was never sealed");
+    Checksum checksum;
+    const std::uint64_t end = size_ - kSnapshotSeal.size() - kSnapshotDigestSize;
+    std::string buffer(std::min<std::uint64_t>(end, kVerifyBytes), '\0');
+    for (std::uint64_t at = 0; at < end;) {
+      const std::size_t size = std::min<std::uint64_t>(buffer.size(), end - at);
+      TRY(read_into(at, buffer.data(), size));
+      checksum.update({buffer.data(), size});
+      at += size;
+    }
+    const ChecksumDigest digest = checksum.digest();
+    const std::string_view expected(reinterpret_cast<const char*>(digest.data()), digest.size());
+    if (std::string_view(trailer).substr(8, kSnapshotDigestSize) != expected) return damaged("its checksum does not match");
+    return {};
+  }
+
+  Result<std::uint64_t> salt() const {
+    TRY_ASSIGN(const std::string bytes, read(16, 8));
+    return u64_at(bytes, 0);
+  }
+
+  Result<SnapshotMetadata> metadata() const {
+    TRY_ASSIGN(const std::string trailer, read(size_ - kSnapshotTrailerSize, 8));
+    const std::uint64_t length = u64_at(trailer, 0);
+    const std::uint64_t room = size_ - kSnapshotHeaderSize - kSnapshotTrailerSize;
+    if (length > room || (length + 7) / 8 * 8 > room) return damaged("its metadata are longer than itself");
+    TRY_ASSIGN(const std::string bytes, read(size_ - kSnapshotTrailerSize - (length + 7) / 8 * 8, length));
+    return decode_snapshot_metadata(bytes);
+  }
+
+  Result<MappedFile> map() const { return MappedFile::map(fd_.get(), size_); }
+  UniqueFd take() { return std::move(fd_); }
+
+ private:
+  static constexpr std::uint64_t kVerifyBytes = 1 << 20;
+
+  explicit SealedFile(const std::filesystem::path& path) : path_(path) {}
+  Error damaged(std::string_view how) const {
+    return Error{ErrorCode::corrupt, format("the snapshot '{}' is damaged: {}", path_.string(), how)};
+  }
+  static std::uint64_t u64_at(std::string_view bytes, std::size_t at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes.data() + at, sizeof(value));
+    return value;
+  }
+  Result<void> read_into(std::uint64_t at, char* to, std::size_t size) const {
+    TRY_ASSIGN(const std::size_t count, read_at(fd_.get(), to, size, at, "snapshot"));
+    if (count != size) return damaged("it was cut while it was read");
+    return {};
+  }
+  Result<std::string> read(std::uint64_t at, std::size_t size) const {
+    std::string bytes(size, '\0');
+    TRY(read_into(at, bytes.data(), size));
+    return bytes;
+  }
+
+  std::filesystem::path path_;
+  UniqueFd fd_;
+  std::uint64_t size_ = 0;
+};
 
 }  // namespace
 
 Result<ReferenceSnapshot> ReferenceSnapshot::open(const std::filesystem::path& path) {
   ReferenceSnapshot snapshot;
-  TRY_ASSIGN(snapshot.file_, MappedFile::open(path));
-  const MappedFile& file = snapshot.file_;
-  TRY(verify_seal(path, file));
-  snapshot.fingerprinter_ = Fingerprinter(file.u64s(16, 1)[0]);
-
-  const std::uint64_t length = file.u64s(file.size() - kSnapshotTrailerSize, 1)[0];
-  const std::size_t padded = (length + 7) / 8 * 8;
-  if (padded > file.size() - kSnapshotHeaderSize - kSnapshotTrailerSize) {
-    return Error{ErrorCode::corrupt, format("the snapshot '{}' is damaged", path.string())};
-  }
-  const auto words = file.u64s(file.size() - kSnapshotTrailerSize - padded, padded / 8);
-  TRY_ASSIGN(SnapshotMetadata metadata,
-             decode_snapshot_metadata({reinterpret_cast<const char*>(words.data()), length}));
+  TRY_ASSIGN(SealedFile file, SealedFile::open(path));
+  TRY(file.verify());
+  TRY_ASSIGN(const std::uint64_t salt, file.salt());
+  TRY_ASSIGN(SnapshotMetadata metadata, file.metadata());
+  TRY_ASSIGN(snapshot.file_, file.map());
+  snapshot.fingerprinter_ = Fingerprinter(salt);
   snapshot.sources_ = std::move(metadata.sources);
   snapshot.key_sample_ = std::move(metadata.key_sample);
-  snapshot.near_pairs_ = file.u64s(kSnapshotHeaderSize, metadata.near_pairs * 2);
   for (const SectionEntry& entry : metadata.sections) {
-    Section section{entry.kind, entry.source, file.u64s(entry.offset, entry.count), {}, 63, nullptr};
+    Section section{entry.kind, entry.source, snapshot.file_.u64s(entry.offset, entry.count), {}, 63, nullptr};
     index_section(section);
     snapshot.sections_.push_back(std::move(section));
   }
+  snapshot.references_ = snapshot.count_references();
+  TRY_ASSIGN(snapshot.near_pairs_, NearPairs::open(file.take(), metadata.near_pairs_offset, metadata.near_pairs_count));
   return snapshot;
 }
 
@@ -85,17 +145,28 @@ std::size_t guess(const ReferenceSnapshot::Section& section, std::uint64_t finge
   return section.starts[top] + ((section.starts[top + 1] - section.starts[top]) * below_top >> 32);
 }
 
-std::optional<std::size_t> find_near(std::span<const std::uint64_t> entries, std::size_t at, std::uint64_t fingerprint) {
+constexpr std::size_t kLine = 8;  // entries in a cache line, where sections are aligned
+constexpr std::size_t kNowhere = ~std::size_t{0};
+
+std::size_t find_near(std::span<const std::uint64_t> entries, std::size_t at, std::uint64_t fingerprint) {
+  const std::size_t line = at / kLine * kLine;
+  if (line + kLine <= entries.size()) {
+    // Mostly it is in this line, or would be. Counting all of it is faster than a jump that nobody can predict.
+    std::size_t below = 0;
+    for (std::size_t i = 0; i < kLine; ++i) below += entries[line + i] < fingerprint ? 1 : 0;
+    if (below > 0 && below < kLine) return entries[line + below] == fingerprint ? line + below : kNowhere;
+    at = line + below;
+  }
   while (at > 0 && entries[at - 1] >= fingerprint) --at;
   while (at < entries.size() && entries[at] < fingerprint) ++at;
-  if (at == entries.size() || entries[at] != fingerprint) return std::nullopt;
-  return at;
+  return at < entries.size() && entries[at] == fingerprint ? at : kNowhere;
 }
 
 }  // namespace
 
 std::optional<std::size_t> ReferenceSnapshot::Section::find(std::uint64_t fingerprint) const {
-  return find_near(entries, guess(*this, fingerprint), fingerprint);
+  const std::size_t at = find_near(entries, guess(*this, fingerprint), fingerprint);
+  return at == kNowhere ? std::nullopt : std::optional(at);
 }
 
 namespace {
@@ -107,22 +178,27 @@ void mark(ReferenceSnapshot::Section& section, std::size_t entry) {
 
 }  // namespace
 
+// Each step asks for the memory of the next one for the whole batch, so that its latencies pass together.
 void ReferenceSnapshot::probe_section(Section& section, std::span<const std::uint64_t> fingerprints,
                                       std::span<std::uint8_t> hits) const {
   if (section.entries.empty()) return;
-  std::array<std::size_t, kBatch> guesses;
-  for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    __builtin_prefetch(&section.starts[fingerprints[i] >> section.shift]);
+  constexpr std::size_t kMostlyWithin = 2;  // of the guess
+  std::array<std::size_t, kBatch> places;
+  const std::size_t count = fingerprints.size();
+  for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(&section.starts[fingerprints[i] >> section.shift]);
+  for (std::size_t i = 0; i < count; ++i) {
+    places[i] = guess(section, fingerprints[i]);
+    __builtin_prefetch(section.entries.data() + places[i] - std::min(places[i], kMostlyWithin));
+    __builtin_prefetch(section.entries.data() + places[i] + kMostlyWithin);
   }
-  for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    guesses[i] = guess(section, fingerprints[i]);
-    __builtin_prefetch(section.entries.data() + guesses[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    places[i] = find_near(section.entries, places[i], fingerprints[i]);
+    if (places[i] != kNowhere && section.marks != nullptr) __builtin_prefetch(&section.marks[places[i] / 64]);
   }
-  for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-    if (const auto entry = find_near(section.entries, guesses[i], fingerprints[i])) {
-      hits[i] = 1;
-      mark(section, *entry);
-    }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (places[i] == kNowhere) continue;
+    hits[i] = 1;
+    mark(section, places[i]);
   }
 }
 
@@ -177,49 +253,83 @@ bool ReferenceSnapshot::contains(std::string_view key) const {
   return false;
 }
 
-// Merges the sorted sections that count and calls `counts(any of them marked)` once per distinct fingerprint.
-template <class Counts>
-std::uint64_t ReferenceSnapshot::count_distinct(Counts counts) const {
+std::vector<const ReferenceSnapshot::Section*> ReferenceSnapshot::counted_sections() const {
+  std::vector<const Section*> counted;
+  for (const Section& section : sections_) {
+    if (section.kind != Kind::protecting && !section.entries.empty()) counted.push_back(&section);
+  }
+  std::stable_sort(counted.begin(), counted.end(),
+                   [](const Section* a, const Section* b) { return a->entries.size() > b->entries.size(); });
+  return counted;
+}
+
+namespace {
+
+enum class Marked { no, yes };
+
+std::uint64_t count_marks(const ReferenceSnapshot::Section& section) {
+  std::uint64_t count = 0;
+  for (std::size_t word = 0; word <= section.entries.size() / 64; ++word) {
+    count += static_cast<std::uint64_t>(std::popcount(section.marks[word].load(std::memory_order_relaxed)));
+  }
+  return count;
+}
+
+// Merges the sorted sections: visit(fingerprint, whether any of its entries is marked) once for each distinct fingerprint.
+template <class Visit>
+void for_each_distinct(std::span<const ReferenceSnapshot::Section* const> sections, Visit visit) {
   struct Cursor {
-    const Section* section;
+    const ReferenceSnapshot::Section* section;
     std::size_t at = 0;
     std::uint64_t value() const { return section->entries[at]; }
   };
   std::vector<Cursor> cursors;
-  for (const Section& section : sections_) {
-    if (section.kind != Kind::protecting && !section.entries.empty()) cursors.push_back({&section});
-  }
-  std::uint64_t total = 0;
+  for (const auto* section : sections) cursors.push_back({section});
   while (!cursors.empty()) {
     std::uint64_t least = cursors.front().value();
     for (const Cursor& cursor : cursors) least = std::min(least, cursor.value());
-    bool marked = false;
+    Marked marked = Marked::no;
     for (Cursor& cursor : cursors) {
       if (cursor.value() != least) continue;
-      marked = marked || cursor.section->is_marked(cursor.at);
+      if (cursor.section->is_marked(cursor.at)) marked = Marked::yes;
       ++cursor.at;
     }
     std::erase_if(cursors, [](const Cursor& cursor) { return cursor.at == cursor.section->entries.size(); });
-    total += counts(marked) ? 1 : 0;
+    visit(least, marked);
   }
-  return total;
 }
 
-std::uint64_t ReferenceSnapshot::references() const {
-  return count_distinct([](bool) { return true; });
+}  // namespace
+
+// The largest section has no key twice: only those of the others can be known already.
+std::uint64_t ReferenceSnapshot::count_references() const {
+  const auto counted = counted_sections();
+  if (counted.empty()) return 0;
+  const Section& largest = *counted.front();
+  std::uint64_t count = largest.entries.size();
+  for_each_distinct(std::span(counted).subspan(1), [&](std::uint64_t fingerprint, Marked) {
+    if (!largest.find(fingerprint)) ++count;
+  });
+  return count;
 }
 
 std::uint64_t ReferenceSnapshot::dangling() const {
-  return count_distinct([](bool marked) { return !marked; });
+  const auto counted = counted_sections();
+  if (counted.empty()) return 0;
+  const Section& largest = *counted.front();
+  std::uint64_t count = largest.entries.size() - count_marks(largest);
+  for_each_distinct(std::span(counted).subspan(1), [&](std::uint64_t fingerprint, Marked marked) {
+    const auto entry = largest.find(fingerprint);
+    if (!entry && marked == Marked::no) ++count;
+    if (entry && marked == Marked::yes && !largest.is_marked(*entry)) --count;  // hit as another source's folder or key
+  });
+  return count;
 }
 
 std::uint64_t ReferenceSnapshot::hits_of(std::size_t source) const {
   std::uint64_t hits = 0;
   for (const Section& section : sections_) {
-    if (section.source != source || section.kind == Kind::protecting) continue;
-    for (std::size_t word = 0; word <= section.entries.size() / 64; ++word) {
-      hits += static_cast<std::uint64_t>(std::popcount(section.marks[word].load(std::memory_order_relaxed)));
-    }
+    if (section.source == source && section.kind != Kind::protecting) hits += count_marks(section);
   }
   return hits;
 }
@@ -236,13 +346,8 @@ bool ReferenceSnapshot::is_dangling(std::uint64_t fingerprint) const {
   return found;
 }
 
-std::vector<std::uint64_t> ReferenceSnapshot::near_forms_of_dangling() const {
-  std::vector<std::uint64_t> forms;
-  for (std::size_t i = 0; i + 1 < near_pairs_.size(); i += 2) {
-    if (near_pairs_[i + 1] == kNotListed || is_dangling(near_pairs_[i + 1])) forms.push_back(near_pairs_[i]);
-  }
-  std::sort(forms.begin(), forms.end());
-  return forms;
+Result<bool> ReferenceSnapshot::is_near_form_of_dangling(std::uint64_t fingerprint) const {
+  return near_pairs_.any_reference(fingerprint, [&](std::uint64_t reference) { return reference == kNotListed || is_dangling(reference); });
 }
 
 }  // namespace heimdall

@@ -12,10 +12,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "io/u64_array.h"
+#include "io/mapped_file.h"
 #include "model/fingerprint.h"
 #include "model/mapping.h"
 #include "model/reference.h"
+#include "pipeline/near_pairs.h"
 #include "ports/reference_source.h"
 
 namespace heimdall {
@@ -56,7 +57,7 @@ inline constexpr std::uint64_t kNotListed = 0;
 
 // The references at one moment, as sorted salted fingerprints in a sealed, memory-mapped file. A key that probe() misses was
 // named by no row of the snapshot; a collision can only make it hit. probe() may run on several threads; the figures
-// are meaningful once all probes have returned.
+// are meaningful once all probes have returned. In memory are 8.4 bytes per entry of a section, once it was touched.
 class ReferenceSnapshot {
  public:
   // Maps a file that take_snapshot() sealed. corrupt if its seal is missing or broken. The file may be unlinked afterwards.
@@ -75,17 +76,18 @@ class ReferenceSnapshot {
   // Whether source number `source` alone names the key.
   bool source_contains(std::size_t source, std::string_view key) const;
 
-  // Distinct keys (and prefixes) over all sources.
-  std::uint64_t references() const;
-  // Those of them that no probed key hit.
+  // Distinct keys (and prefixes) over all sources. Costs nothing.
+  std::uint64_t references() const { return references_; }
+  // Those of them that no probed key hit. Costs a look at all marks, and at the keys of all sources but the largest.
   std::uint64_t dangling() const;
   // Of `source` alone: distinct keys that were hit.
   std::uint64_t hits_of(std::size_t source) const;
 
   // Whether the fingerprint is that of a primary reference that nothing hit.
   bool is_dangling(std::uint64_t fingerprint) const;
-  // Sorted fingerprints of the near forms of all dangling references whose near form differs from themselves.
-  std::vector<std::uint64_t> near_forms_of_dangling() const;
+  // Whether the fingerprint is that of the near form of a dangling reference that differs from its near form. An error if the file cannot
+  // be read any more.
+  Result<bool> is_near_form_of_dangling(std::uint64_t fingerprint) const;
 
   // One sorted array of the file.
   enum class Kind : std::uint8_t { primary, protecting, prefix };
@@ -107,15 +109,17 @@ class ReferenceSnapshot {
   ReferenceSnapshot() : fingerprinter_(0) {}
   void probe_section(Section& section, std::span<const std::uint64_t> fingerprints, std::span<std::uint8_t> hits) const;
   void probe_prefixes(Section& section, std::string_view key, std::uint8_t& hit) const;
-  template <class Counts>
-  std::uint64_t count_distinct(Counts counts) const;
+  // The sections that count, the largest first.
+  std::vector<const Section*> counted_sections() const;
+  std::uint64_t count_references() const;
 
   Fingerprinter fingerprinter_;
   MappedFile file_;
   std::vector<SourceFacts> sources_;
   std::vector<std::string> key_sample_;
   std::vector<Section> sections_;
-  std::span<const std::uint64_t> near_pairs_;  // near form's fingerprint, then the reference's own or kNotListed
+  NearPairs near_pairs_;  // a near form, and the reference that has it or kNotListed
+  std::uint64_t references_ = 0;
 };
 
 }  // namespace heimdall

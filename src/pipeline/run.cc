@@ -103,6 +103,7 @@ Result<Findings> scan_bucket(const ScanTarget& target, const ScanRequest& reques
   options.scratch = target.scratch;
   options.ledger = target.ledger;
   options.started = started;
+  options.expected_objects = std::max(snapshot->references(), last ? last->total_objects : 0);
   auto findings = scan(target.store, *snapshot, target.policy, options, context.progress, context.stop);
   context.progress.end();
   TRY(findings);

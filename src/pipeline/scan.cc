@@ -1,21 +1,31 @@
 #include "pipeline/scan.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
+#include <tuple>
 
 #include "base/format.h"
 #include "base/text.h"
 #include "pipeline/class_tally.h"
 #include "pipeline/classify.h"
+#include "pipeline/in_flight.h"
 #include "pipeline/object_codec.h"
+#include "pipeline/range_pool.h"
 
 namespace heimdall {
 
 namespace {
 
+// Ranges to begin with: more than workers, as no sample is exact. What is left unequal is stolen.
+constexpr unsigned kRangesPerWorker = 4;
+
 // What one range yields: merged into the findings only if it was listed to its end.
 struct RangeResult {
+  ListRange range;
   BucketFigures figures;
   std::optional<ClassTally> classes;
   ScratchFile unreferenced;  // ObjectMeta records in key order; no path if there are none
@@ -30,14 +40,19 @@ class RangeScan {
       : store_(store), snapshot_(snapshot), policy_(policy), spool_path_(std::move(spool)), progress_(progress),
         classes_(policy.guards.max_unreferenced_class) {}
 
-  Result<RangeResult> run(const ListRange& range, const std::stop_token& stop) {
+  Result<RangeResult> run(RangePool& pool, RangePool::Work& work, InFlight& in_flight, const std::stop_token& stop) {
+    const ListRange& range = RangePool::range_of(work);
     TRY_ASSIGN(const auto listing, store_.list(range));
-    PageStatus status = PageStatus::more;
-    while (status == PageStatus::more) {
+    for (bool is_last = false; !is_last;) {
+      InFlight::Turn turn(in_flight, stop);
       if (stop.stop_requested()) return Error{ErrorCode::cancelled, "the scan was interrupted"};
-      TRY_ASSIGN(status, listing->next(page_));
-      TRY(judge_page(range));
-      progress_.advance(page_.size());
+      TRY_ASSIGN(const PageStatus status, listing->next(page_));
+      TRY(check_page(range));
+      const RangePool::Share share = pool.advance(work, page_);
+      TRY(judge_keys(share.keys));
+      turn.listed(share.keys);
+      progress_.advance(share.keys);
+      is_last = share.is_last || status == PageStatus::last;
     }
     RangeResult result;
     if (spool_) {
@@ -50,29 +65,35 @@ class RangeScan {
   }
 
  private:
-  Result<void> judge_page(const ListRange& range) {
+  Result<void> check_page(const ListRange& range) {
     keys_.clear();
     for (std::size_t i = 0; i < page_.size(); ++i) {
       keys_.push_back(page_[i].key);
-      TRY(check_order(range, keys_.back()));
+      TRY(check_order(range, keys_.back(), i));
     }
-    hits_.resize(keys_.size());
+    if (!keys_.empty()) last_key_ = keys_.back();
+    return {};
+  }
+
+  // Those that belong to this range, from the front of the page.
+  Result<void> judge_keys(std::size_t count) {
+    keys_.resize(count);
+    hits_.resize(count);
     snapshot_.probe(keys_, hits_);
-    for (std::size_t i = 0; i < page_.size(); ++i) TRY(judge_object(page_[i], hits_[i] != 0));
+    for (std::size_t i = 0; i < count; ++i) TRY(judge_object(page_[i], hits_[i] != 0));
     return {};
   }
 
   // A list that repeats, runs back or leaves its range is no list to delete by.
-  Result<void> check_order(const ListRange& range, std::string_view key) {
+  Result<void> check_order(const ListRange& range, std::string_view key, std::size_t i) {
+    const std::string_view before = i > 0 ? keys_[i - 1] : std::string_view(last_key_);
     const bool inside = key.starts_with(range.prefix) && key > range.after && (range.until.empty() || key <= range.until);
-    if (!inside || (has_last_ && key <= last_key_)) {
-      return Error{ErrorCode::corrupt, format("the store lists '{}' {}", printable(key),
-                                              inside ? format("after '{}'", printable(last_key_)) : "outside the range asked for"),
-                   "nothing of this range is touched; report this to the store's maker"};
-    }
-    last_key_ = key;
+    const bool rises = (i == 0 && !has_last_) || key > before;
     has_last_ = true;
-    return {};
+    if (inside && rises) return {};
+    return Error{ErrorCode::corrupt, format("the store lists '{}' {}", printable(key),
+                                            inside ? format("after '{}'", printable(before)) : "outside the range asked for"),
+                 "nothing of this range is touched; report this to the store's maker"};
   }
 
   Result<void> judge_object(const ObjectView& object, bool referenced) {
@@ -124,46 +145,74 @@ class RangeScan {
   std::string record_;
 };
 
-// What no range covers would be taken for absent.
-Result<void> check_tiling(const std::string& prefix, std::span<const ListRange> parts) {
-  bool tiles = !parts.empty() && parts.front().after.empty() && parts.back().until.empty();
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const bool joined = i == 0 || (!parts[i].after.empty() && parts[i].after == parts[i - 1].until);
-    tiles = tiles && joined && parts[i].prefix == prefix;
-  }
-  if (tiles) return {};
-  return Error{ErrorCode::internal, format("the ranges of prefix '{}' do not tile it", printable(prefix)), "please report this"};
-}
-
-Result<std::vector<ListRange>> ranges_of(ObjectReader& store, const BucketPolicy& policy, unsigned workers) {
+// Where the cuts are known beforehand, the first request of each range goes out at once.
+Result<std::vector<ListRange>> ranges_of(ObjectReader& store, const BucketPolicy& policy, const ReferenceSnapshot& snapshot,
+                                         std::uint64_t expected_keys, unsigned wanted) {
+  const std::vector<std::string>& sample = snapshot.key_sample();
   std::vector<ListRange> ranges;
   for (const std::string& prefix : policy.prefixes) {
-    TRY_ASSIGN(const std::vector<ListRange> parts, store.split(prefix, workers * 8));
-    TRY(check_tiling(prefix, parts));
+    const ListRange whole{prefix, "", ""};
+    SplitHints hints{wanted, sample, expected_keys};
+    if (!sample.empty()) hints.expected_keys = count_in(whole, sample) * expected_keys / sample.size();
+    TRY_ASSIGN(const std::vector<ListRange> parts, store.split(whole, hints));
+    TRY(check_tiling(whole, parts));
     ranges.insert(ranges.end(), parts.begin(), parts.end());
   }
   return ranges;
 }
 
-// Workers take the ranges in order; each result has its place, so that the whole stays sorted by key.
-std::vector<RangeResult> scan_ranges(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy,
-                                     const ScanOptions& options, std::span<const ListRange> ranges, Progress& progress,
-                                     std::stop_token stop) {
-  std::vector<RangeResult> results(ranges.size());
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t i = next.fetch_add(1); i < ranges.size(); i = next.fetch_add(1)) {
-      RangeScan range_scan(store, snapshot, policy, format("{}.range-{}", options.scratch.string(), i), progress);
-      auto result = range_scan.run(ranges[i], stop);
-      if (result) results[i] = std::move(*result);
-      else results[i].failure = std::move(result.error());
+// What the workers of a scan share.
+class ScanCrew {
+ public:
+  ScanCrew(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy, const ScanOptions& options, Progress& progress,
+           std::stop_token stop)
+      : store_(store), snapshot_(snapshot), policy_(policy), options_(options), progress_(progress), stop_(std::move(stop)) {}
+
+  // In key order: disjoint ranges that together are those of the pool.
+  std::vector<RangeResult> run(RangePool& pool, InFlight& in_flight) {
+    if (in_flight.most() <= 1) {
+      work(pool, in_flight);
+    } else {
+      std::vector<std::jthread> workers;
+      const auto hire = [&] {
+        workers.emplace_back([&] {
+          pthread_setname_np(pthread_self(), "scan");
+          work(pool, in_flight);
+        });
+      };
+      in_flight.supervise([&](unsigned level) {
+        while (workers.size() < level) hire();
+        return static_cast<unsigned>(workers.size());
+      }, store_);
     }
-  };
-  std::vector<std::jthread> workers;
-  for (unsigned n = 1; n < std::min<std::size_t>(options.workers, ranges.size()); ++n) workers.emplace_back(work);
-  work();
-  return results;
-}
+    std::ranges::sort(results_, {}, [](const RangeResult& result) { return std::tie(result.range.prefix, result.range.after); });
+    return std::move(results_);
+  }
+
+ private:
+  void work(RangePool& pool, InFlight& in_flight) {
+    while (RangePool::Work* const next = pool.take(stop_)) {
+      RangeScan range_scan(store_, snapshot_, policy_, format("{}.range-{}", options_.scratch.string(), number_++), progress_);
+      auto scanned = range_scan.run(pool, *next, in_flight, stop_);
+      RangeResult result = scanned ? std::move(*scanned) : RangeResult{};
+      if (!scanned) result.failure = std::move(scanned).error();
+      result.range = pool.finish(*next);
+      const std::scoped_lock lock(mutex_);
+      results_.push_back(std::move(result));
+    }
+    in_flight.worker_ended();
+  }
+
+  ObjectReader& store_;
+  ReferenceSnapshot& snapshot_;
+  const BucketPolicy& policy_;
+  const ScanOptions& options_;
+  Progress& progress_;
+  const std::stop_token stop_;
+  std::atomic<std::size_t> number_{0};
+  std::mutex mutex_;
+  std::vector<RangeResult> results_;
+};
 
 void add(BucketFigures& sum, const BucketFigures& part) {
   sum.total_objects += part.total_objects;
@@ -174,6 +223,18 @@ void add(BucketFigures& sum, const BucketFigures& part) {
   sum.protected_bytes += part.protected_bytes;
 }
 
+// Both the cuts that were made beforehand and those that were made on the way: what no range covers would be taken for absent.
+Result<void> check_all_tiled(const BucketPolicy& policy, std::span<const RangeResult> results) {
+  for (const std::string& prefix : policy.prefixes) {
+    std::vector<ListRange> parts;
+    for (const RangeResult& result : results) {
+      if (result.range.prefix == prefix) parts.push_back(result.range);
+    }
+    TRY(check_tiling({prefix, "", ""}, parts));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy,
@@ -182,8 +243,14 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
   findings.bucket = policy.name;
   findings.started = options.started;
   TRY_ASSIGN(findings.bucket_identity, store.identity());
-  TRY_ASSIGN(const std::vector<ListRange> ranges, ranges_of(store, policy, options.workers));
-  std::vector<RangeResult> results = scan_ranges(store, snapshot, policy, options, ranges, progress, stop);
+  ListingLimits limits = store.listing_limits();
+  if (options.workers > 0) limits.first = limits.most = options.workers;
+  InFlight in_flight(limits);
+  const unsigned wanted = std::max(limits.first, limits.most) * kRangesPerWorker;
+  TRY_ASSIGN(std::vector<ListRange> ranges, ranges_of(store, policy, snapshot, options.expected_objects, wanted));
+  RangePool pool(store, std::move(ranges),
+                 {snapshot.key_sample(), options.expected_objects, limits.worthwhile, limits.most > 1});
+  std::vector<RangeResult> results = ScanCrew(store, snapshot, policy, options, progress, stop).run(pool, in_flight);
   if (stop.stop_requested()) return Error{ErrorCode::cancelled, "the scan was interrupted; nothing was changed"};
 
   // A bucket that was replaced or unmounted while it was listed gave answers about something else.
@@ -192,18 +259,20 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
     return Error{ErrorCode::failed_precondition, format("bucket '{}' was replaced while it was listed", policy.name),
                  "check that its file system is mounted, then run the command again"};
   }
+  TRY(check_all_tiled(policy, results));
+  findings.ranges = results.size();
   ClassTally classes(policy.guards.max_unreferenced_class);
   std::vector<ScratchFile> spools;
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (results[i].failure) {
-      findings.failures.push_back({ranges[i], std::move(*results[i].failure)});
+  for (RangeResult& result : results) {
+    if (result.failure) {
+      findings.failures.push_back({std::move(result.range), std::move(*result.failure)});
       continue;
     }
-    add(findings.figures, results[i].figures);
-    if (results[i].classes) classes.merge(*results[i].classes);
-    if (!results[i].unreferenced.path().empty()) spools.push_back(std::move(results[i].unreferenced));
+    add(findings.figures, result.figures);
+    if (result.classes) classes.merge(*result.classes);
+    if (!result.unreferenced.path().empty()) spools.push_back(std::move(result.unreferenced));
   }
-  if (!ranges.empty() && findings.failures.size() == ranges.size()) return findings.failures.front().error;
+  if (!results.empty() && findings.failures.size() == results.size()) return findings.failures.front().error;
   findings.unreferenced_classes = classes.unreferenced();
   TRY(classify(std::move(spools), snapshot, policy, options, findings, progress));
   return findings;

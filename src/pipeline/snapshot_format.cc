@@ -68,7 +68,8 @@ SourceFacts decode_source_facts(RecordDecoder& in) {
 
 std::string encode(const SnapshotMetadata& metadata) {
   std::string out;
-  append_varint(out, metadata.near_pairs);
+  append_varint(out, metadata.near_pairs_offset);
+  append_varint(out, metadata.near_pairs_count);
   append_varint(out, metadata.sections.size());
   for (const SectionEntry& section : metadata.sections) {
     append_varint(out, static_cast<std::uint64_t>(section.kind));
@@ -86,7 +87,8 @@ std::string encode(const SnapshotMetadata& metadata) {
 Result<SnapshotMetadata> decode_snapshot_metadata(std::string_view bytes) {
   RecordDecoder in(bytes);
   SnapshotMetadata metadata;
-  metadata.near_pairs = in.varint();
+  metadata.near_pairs_offset = in.varint();
+  metadata.near_pairs_count = in.varint();
   for (std::uint64_t n = in.varint(); n > 0 && in.ok(); --n) {
     SectionEntry section{};
     section.kind = static_cast<ReferenceSnapshot::Kind>(in.varint());

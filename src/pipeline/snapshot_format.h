@@ -12,15 +12,17 @@ namespace heimdall {
 // The sealed snapshot file (docs/formats/snapshot.md):
 //
 //   "HMDLSNAP" version(u64) salt(u64)                  all numbers little endian
-//   pairs of u64: near form's fingerprint, reference's fingerprint
-//   u64 arrays, one per section, each sorted
-//   metadata (io/codec.h)                              sections, facts of each source, key sample
-//   metadata length(u64) sha256(32 bytes, of all before) "SEALED\0\0"
+//   u64 arrays, one per section, each sorted           at multiples of 64
+//   pairs of u64, sorted: near form's fingerprint, reference's fingerprint
+//   metadata (io/codec.h)                              where these are, facts of each source, key sample
+//   metadata length(u64) xxh3(16 bytes, of all before) "SEALED\0\0"
 inline constexpr std::string_view kSnapshotMagic = "HMDLSNAP";
-inline constexpr std::uint64_t kSnapshotVersion = 1;
+inline constexpr std::uint64_t kSnapshotVersion = 2;
 inline constexpr std::size_t kSnapshotHeaderSize = 24;
+inline constexpr std::size_t kSnapshotAlignment = 64;  // of sections
 inline constexpr std::string_view kSnapshotSeal{"SEALED\0\0", 8};
-inline constexpr std::size_t kSnapshotTrailerSize = 8 + 32 + 8;
+inline constexpr std::size_t kSnapshotDigestSize = 16;
+inline constexpr std::size_t kSnapshotTrailerSize = 8 + kSnapshotDigestSize + 8;
 
 struct SectionEntry {
   ReferenceSnapshot::Kind kind;
@@ -30,7 +32,8 @@ struct SectionEntry {
 };
 
 struct SnapshotMetadata {
-  std::uint64_t near_pairs = 0;
+  std::uint64_t near_pairs_offset = 0;
+  std::uint64_t near_pairs_count = 0;
   std::vector<SectionEntry> sections;
   std::vector<SourceFacts> sources;
   std::vector<std::string> key_sample;

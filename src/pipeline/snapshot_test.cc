@@ -293,7 +293,8 @@ TEST(SnapshotSeal, a_missing_file_is_not_found) {
 
 TEST(ReferenceSnapshot, metadata_survives_its_encoding) {
   SnapshotMetadata metadata;
-  metadata.near_pairs = 3;
+  metadata.near_pairs_offset = 24;
+  metadata.near_pairs_count = 3;
   metadata.sections = {{ReferenceSnapshot::Kind::prefix, 1, 24, 5}};
   SourceFacts facts;
   facts.name = "x";
@@ -356,15 +357,62 @@ RC_GTEST_PROP(ReferenceSnapshot, answers_as_a_set_does, ()) {
 TEST(ReferenceSnapshot, the_sample_of_keys_is_sorted_and_bounded) {
   TestBucket bucket;
   std::vector<std::string> values;
-  for (int i = 0; i < 5000; ++i) values.push_back("k/" + std::to_string((i * 7919) % 5000));
+  for (int i = 0; i < 50'000; ++i) values.push_back("k/" + std::to_string((i * 7919) % 50'000));
   bucket.add_source(values);
   const auto snapshot = bucket.snapshot();
   ASSERT_TRUE(snapshot);
   const auto& sample = snapshot->key_sample();
   EXPECT_TRUE(std::is_sorted(sample.begin(), sample.end()));
   EXPECT_THAT(sample, ::testing::Each(::testing::StartsWith("k/"))) << "a cut at no key at all would end a range nowhere";
-  EXPECT_GE(sample.size(), 256U);
-  EXPECT_LT(sample.size(), 1025U);
+  EXPECT_GE(sample.size(), 16U * 1024);
+  EXPECT_LT(sample.size(), 32U * 1024);
+}
+
+TEST(ReferenceSnapshot, the_sample_of_keys_holds_no_torn_characters) {
+  TestBucket bucket;
+  bucket.add_source({std::string(511, 'a') + "\xC3\xA9/b", "k/" + std::string(509, 'b') + "\xC3\xA9"}, KeyForm::key);
+  const auto snapshot = bucket.snapshot();
+  ASSERT_TRUE(snapshot);
+  EXPECT_THAT(snapshot->key_sample(), ::testing::ElementsAre(std::string(511, 'a'), "k/" + std::string(509, 'b')));
+}
+
+// Whatever memory it may take: the same file, and the same answers.
+TEST(Snapshot, spills_what_is_over_its_budget_and_says_the_same) {
+  std::vector<std::string> values;
+  for (int i = 0; i < 20'000; ++i) values.push_back((i % 3 == 0 ? "K/" : "k/") + std::to_string(i * 7919 % 15'000) + ".npy");
+  std::string whole;
+  for (const std::uint64_t budget : {std::uint64_t{1} << 30, std::uint64_t{100'000}, std::uint64_t{1}}) {
+    TestBucket bucket;
+    bucket.add_source(values);
+    bucket.add_source({"k", "x"}, KeyForm::prefix);
+    bucket.policy.sources[0].mapping.companions = {*CompanionTemplate::parse("{key}.json")};
+    const auto copy = bucket.dir.path() / "copy";
+    bucket.sources[0].data().before_read = [&] { std::filesystem::create_hard_link(bucket.dir.path() / "snapshot", copy); };
+    SnapshotOptions options;
+    options.memory_budget_bytes = budget;
+    auto snapshot = take_snapshot(bucket.bindings(), bucket.policy.prefixes, bucket.dir.path() / "snapshot", 1, bucket.progress, {}, options);
+    ASSERT_TRUE(snapshot) << snapshot.error().message;
+    EXPECT_EQ(bucket.dir.files().size(), 1U) << "scratch files are left over";
+    if (whole.empty()) whole = testing::content_of(copy);
+    EXPECT_TRUE(testing::content_of(copy) == whole) << budget;
+  }
+}
+
+// Guard near_miss: the pairs stay in the file; each has its reference behind it.
+TEST(ReferenceSnapshot, knows_the_near_forms_of_dangling_references_alone) {
+  TestBucket bucket;
+  std::vector<std::string> values;
+  for (int i = 0; i < 3000; ++i) values.push_back("Key/" + std::to_string(i));
+  bucket.add_source(values);
+  bucket.add_source({"KEY/1", "plain"});
+  auto snapshot = bucket.snapshot();
+  ASSERT_TRUE(snapshot);
+  for (int i = 0; i < 3000; i += 2) EXPECT_TRUE(has(*snapshot, "Key/" + std::to_string(i)));
+  EXPECT_TRUE(has(*snapshot, "Key/1"));
+  const auto is_near = [&](const std::string& form) { return snapshot->is_near_form_of_dangling(snapshot->fingerprinter()(form)).value(); };
+  for (int i = 2; i < 3000; ++i) EXPECT_EQ(is_near("key/" + std::to_string(i)), i % 2 == 1) << i;
+  EXPECT_TRUE(is_near("key/1")) << "KEY/1 of the other source dangles";
+  EXPECT_FALSE(is_near("plain")) << "it is its own near form";
 }
 
 }  // namespace

@@ -343,7 +343,7 @@ class LossyStore final : public ObjectStore {
 
   Result<std::string> identity() override { return world_.store.identity(); }
   Result<Timestamp> server_time() override { return world_.store.server_time(); }
-  Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) override { return world_.store.split(prefix, wanted); }
+  Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override { return world_.store.split(range, hints); }
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override { return world_.store.list(range); }
   Result<ObjectMeta> head(const ObjectKey& key) override { return world_.store.head(key); }
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override { return world_.store.inspect(keys); }

@@ -18,6 +18,23 @@ struct ListRange {
   std::string prefix;
   std::string after;
   std::string until;
+  // Set by split(), for list() of the same store: it looked, and found that every key of the range begins with this. What was created
+  // since then may be missed: it is young.
+  std::string narrowed = {};
+};
+
+// What is known of a range before it is cut.
+struct SplitHints {
+  unsigned wanted = 2;                        // parts
+  std::span<const std::string> sample = {};   // sorted keys that are likely to exist, about equally many objects apart
+  std::uint64_t expected_keys = 0;            // in the range, by and large; 0: not known
+};
+
+// How many listings a store takes side by side.
+struct ListingLimits {
+  unsigned first = 2;               // to begin with
+  unsigned most = 2;                // equal to `first`: not to be adapted
+  std::uint64_t worthwhile = 0;     // keys that a range should have at least: each costs requests of its own
 };
 
 enum class PageStatus {
@@ -69,10 +86,16 @@ class ObjectReader {
   // Now, by the clock that dates the objects.
   virtual Result<Timestamp> server_time() = 0;
 
-  // About `wanted` ranges that tile the keys with `prefix` (no gap, no overlap), in key order; one range is always right.
-  virtual Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) = 0;
+  // About `hints.wanted` ranges that tile `range` (no gap, no overlap; checked by check_tiling()), in key order; one range is always right.
+  // The first one may be what is left of a listing that is under way. May ask the store.
+  virtual Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) = 0;
 
   virtual Result<std::unique_ptr<Listing>> list(const ListRange& range) = 0;
+
+  // What suits the store; may ask it once.
+  virtual ListingLimits listing_limits() { return {}; }
+  // How often the store has asked for patience so far (SlowDown and its kin).
+  virtual std::uint64_t pushbacks() const { return 0; }
 
   // The object as it is now. not_found only if the store said that it does not exist.
   virtual Result<ObjectMeta> head(const ObjectKey& key) = 0;

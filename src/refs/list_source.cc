@@ -5,19 +5,20 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
+#include <cstring>
 #include <system_error>
+#include <vector>
 
 #include "base/format.h"
 #include "base/text.h"
 #include "io/file.h"
-#include "refs/row_batch.h"
 
 namespace heimdall {
 
 namespace {
 
-constexpr std::size_t kBufferSize = 256 * 1024;
+constexpr std::size_t kBufferSize = 256 * 1024;  // stays in the second-level cache from read(2) to the fingerprint
+constexpr int kPipeSize = 1 << 20;               // what Linux allows to everybody
 
 bool is_unchanged(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size && to_timestamp(a.st_mtim) == to_timestamp(b.st_mtim) &&
@@ -29,35 +30,70 @@ bool has_byte_order_mark(std::string_view start) {
   return start.starts_with("\xEF\xBB\xBF") || start.starts_with("\xFF\xFE") || start.starts_with("\xFE\xFF");
 }
 
-// Cuts what it is given into rows. Bytes behind the last separator wait for the next piece.
-class LineCutter {
+// Reads lines and hands them over where they lie in its buffer. Bytes behind the last separator move to the front and wait for the next piece.
+class LineReader {
  public:
-  LineCutter(char separator, RowBatch& batch) : separator_(separator), batch_(batch) {}
-
-  Result<void> add(std::string_view bytes) {
-    for (;;) {
-      const std::size_t end = bytes.find(separator_);
-      if (end == std::string_view::npos) {
-        open_ += bytes;
-        return {};
-      }
-      if (open_.empty()) {
-        TRY(batch_.add(bytes.substr(0, end)));
-      } else {
-        open_ += bytes.substr(0, end);
-        TRY(batch_.add(open_));
-        open_.clear();
-      }
-      bytes.remove_prefix(end + 1);
-    }
+  LineReader(int fd, char separator, RowSink& sink) : fd_(fd), separator_(separator), sink_(sink), buffer_(kBufferSize) {
+    rows_.reserve(kMaxRows);
   }
 
-  const std::string& open_line() const { return open_; }
+  enum class Status { more, end };
+  // Waits for the next piece of the list and cuts it. An errno if it cannot be read, or the sink's error.
+  Result<Status> read_on(std::string_view what) {
+    if (open_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
+    const ssize_t count = ::read(fd_, buffer_.data() + open_, buffer_.size() - open_);
+    if (count < 0 && errno == EINTR) return Status::more;
+    if (count < 0) return system_error(errno, format("cannot read the {}", what));
+    if (count == 0) return Status::end;
+    if (start_.size() < 3) start_.append(buffer_.data() + open_, std::min<std::size_t>(static_cast<std::size_t>(count), 3 - start_.size()));
+    if (has_byte_order_mark(start_)) {
+      return Error{ErrorCode::corrupt, format("the {} begins with a byte order mark, which would become part of a key", what),
+                   "save it as plain UTF-8 without a byte order mark"};
+    }
+    TRY(cut(static_cast<std::size_t>(count)));
+    return Status::more;
+  }
+
+  std::uint64_t lines() const { return lines_; }
+  // What stands behind the last separator.
+  std::string_view open_line() const { return {buffer_.data(), open_}; }
 
  private:
+  static constexpr std::size_t kMaxRows = 1024;
+
+  Result<void> cut(std::size_t count) {
+    const char* line = buffer_.data();
+    const char* from = line + open_;  // no separator before it
+    const char* const end = from + count;
+    while (from < end) {
+      const auto* stop = static_cast<const char*>(std::memchr(from, separator_, static_cast<std::size_t>(end - from)));
+      if (stop == nullptr) break;
+      rows_.push_back({{line, static_cast<std::size_t>(stop - line)}, std::nullopt});
+      if (rows_.size() == kMaxRows) TRY(hand_over());
+      line = from = stop + 1;
+    }
+    TRY(hand_over());
+    open_ = static_cast<std::size_t>(end - line);
+    std::memmove(buffer_.data(), line, open_);
+    return {};
+  }
+
+  Result<void> hand_over() {
+    if (rows_.empty()) return {};
+    lines_ += rows_.size();
+    TRY(sink_.add(rows_));
+    rows_.clear();
+    return {};
+  }
+
+  int fd_;
   char separator_;
-  RowBatch& batch_;
-  std::string open_;
+  RowSink& sink_;
+  std::vector<char> buffer_;
+  std::size_t open_ = 0;  // bytes of an unfinished line at the front of the buffer
+  std::vector<ReferenceRow> rows_;
+  std::uint64_t lines_ = 0;
+  std::string start_;  // the first three bytes, however a pipe may hand them over
 };
 
 }  // namespace
@@ -99,33 +135,21 @@ Result<SourceIdentity> ListSource::identity() {
 }
 
 Result<std::uint64_t> ListSource::read_rows(int fd, RowSink& sink, const std::stop_token& stop) const {
-  RowBatch batch(sink);
-  LineCutter cutter(options_.separator == ListSeparator::nul ? '\0' : '\n', batch);
-  const auto buffer = std::make_unique<char[]>(kBufferSize);
-  std::string start;  // the first three bytes, however a pipe may hand them over
-  for (;;) {
-    if (stop.stop_requested()) return Error{ErrorCode::cancelled, format("reading the {} was stopped", name())};
-    const ssize_t count = ::read(fd, buffer.get(), kBufferSize);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return system_error(errno, format("cannot read the {}", name()));
-    if (count == 0) break;
-    const std::string_view bytes(buffer.get(), static_cast<std::size_t>(count));
-    if (start.size() < 3) start += bytes.substr(0, 3 - start.size());
-    if (has_byte_order_mark(start)) {
-      return Error{ErrorCode::corrupt, format("the {} begins with a byte order mark, which would become part of a key", name()),
-                   "save it as plain UTF-8 without a byte order mark"};
-    }
-    TRY(cutter.add(bytes));
+  fcntl(fd, F_SETPIPE_SZ, kPipeSize);  // fewer turns between writer and reader; fails for what is no pipe, or not allowed
+  LineReader reader(fd, options_.separator == ListSeparator::nul ? '\0' : '\n', sink);
+  const std::string what = name();
+  for (auto status = LineReader::Status::more; status == LineReader::Status::more;) {
+    if (stop.stop_requested()) return Error{ErrorCode::cancelled, format("reading the {} was stopped", what)};
+    TRY_ASSIGN(status, reader.read_on(what));
   }
-  if (!cutter.open_line().empty()) {
+  if (!reader.open_line().empty()) {
     return Error{ErrorCode::corrupt,
-                 format("the {} was cut: line {} (\"{}\") has no end", name(), with_thousands(batch.rows() + 1),
-                        elide_middle(printable(std::string_view(cutter.open_line()).substr(0, 200)), 60)),
+                 format("the {} was cut: line {} (\"{}\") has no end", what, with_thousands(reader.lines() + 1),
+                        elide_middle(printable(reader.open_line().substr(0, 200)), 60)),
                  options_.separator == ListSeparator::nul ? "end each key with a NUL byte, or take `null: true` away"
                                                           : "make it again; end the last line with a line feed"};
   }
-  TRY(batch.flush());
-  return batch.rows();
+  return reader.lines();
 }
 
 Result<ReadSummary> ListSource::read(RowSink& sink, std::stop_token stop) {

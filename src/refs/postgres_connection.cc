@@ -28,6 +28,10 @@ bool is_ready(int socket, short events) {
   return poll(&entry, 1, kTickMs) > 0;
 }
 
+struct FreeMemory {
+  void operator()(char* memory) const { PQfreemem(memory); }
+};
+
 std::string text_of(const char* text) { return text == nullptr ? "" : text; }
 
 Endpoint endpoint_of(const PGconn* connection) {
@@ -88,6 +92,11 @@ Parameters parameters_of(const ConnectOptions& options) {
   all.add("tcp_user_timeout", "60000");
   all.add("dbname", options.url.c_str());
   if (options.password) all.add("password", options.password->c_str());
+  if (options.place) {
+    all.add("host", options.place->host.c_str());
+    all.add("hostaddr", options.place->address.c_str());
+    all.add("port", options.place->port.c_str());
+  }
   return all;
 }
 
@@ -151,6 +160,7 @@ Result<Connection> Connection::connect(const ConnectOptions& options, const std:
   }
   PQsetErrorVerbosity(raw.get(), PQERRORS_DEFAULT);
   PQsetNoticeReceiver(raw.get(), [](void*, const PGresult*) {}, nullptr);  // by default libpq prints them
+  PQsetnonblocking(raw.get(), 1);  // else a server that reads nothing would keep us in the middle of sending, and of closing
   Connection connection(std::move(raw));
   if (connection.server_version() < kOldestVersion) {
     return Error{ErrorCode::failed_precondition,
@@ -165,12 +175,17 @@ bool Connection::is_broken() const { return connection_ == nullptr || PQstatus(c
 int Connection::server_version() const { return PQserverVersion(connection_.get()); }
 std::string Connection::server_encoding() const { return text_of(PQparameterStatus(connection_.get(), "server_encoding")); }
 int Connection::backend_pid() const { return PQbackendPID(connection_.get()); }
+Place Connection::place() const {
+  return {text_of(PQhost(connection_.get())), text_of(PQhostaddr(connection_.get())), text_of(PQport(connection_.get()))};
+}
 
 Error Connection::lost() {
   const std::string why = connection_ ? without_secrets(text_of(PQerrorMessage(connection_.get())), {text_of(PQpass(connection_.get()))}) : "";
   connection_.reset();
   return to_error({"08006", why.empty() ? "the connection is closed" : why.substr(0, why.find('\n')), "", "", "", ""}, endpoint_, "");
 }
+
+Error Connection::stopped() const { return {ErrorCode::cancelled, format("reading {} was stopped", endpoint_.text())}; }
 
 Error Connection::error_of(const PGresult* result, const std::string& sql) {
   const auto field = [&](int code) { return text_of(PQresultErrorField(result, code)); };
@@ -187,20 +202,34 @@ Error Connection::error_of(const PGresult* result, const std::string& sql) {
 // The next result of what was sent; nullptr behind the last one.
 Result<Connection::ResultPtr> Connection::next(const Wait& wait) {
   if (!connection_) return lost();
-  const auto deadline = SocketTime::now() + wait.patience.value_or(milliseconds(0));
-  while (PQisBusy(connection_.get()) != 0) {
-    if (wait.stop.stop_requested()) {
-      connection_.reset();
-      return Error{ErrorCode::cancelled, format("reading {} was stopped", endpoint_.text())};
-    }
-    if (wait.patience && SocketTime::now() >= deadline) {
-      connection_.reset();
-      return to_error({"08006", format("no answer in {} ms", wait.patience->count()), "", "", "", ""}, endpoint_, "");
-    }
-    is_ready(PQsocket(connection_.get()), POLLIN);
-    if (PQconsumeInput(connection_.get()) == 0) return lost();
-  }
+  for (const auto since = SocketTime::now(); PQisBusy(connection_.get()) != 0;) TRY(receive(wait, since, POLLIN));
   return ResultPtr(PQgetResult(connection_.get()));
+}
+
+// Waits a tick for the socket, and takes in what came.
+Result<void> Connection::receive(const Wait& wait, SocketTime::time_point since, short events) {
+  if (wait.stop.stop_requested()) {
+    connection_.reset();
+    return stopped();
+  }
+  if (wait.patience && SocketTime::now() >= since + *wait.patience) {
+    connection_.reset();
+    return to_error({"08006", format("no answer in {} ms", wait.patience->count()), "", "", "", ""}, endpoint_, "");
+  }
+  is_ready(PQsocket(connection_.get()), events);
+  if (PQconsumeInput(connection_.get()) == 0) return lost();
+  return {};
+}
+
+// Until the socket has taken all that was sent. Input is taken in meanwhile: a server that cannot get rid of its own may read no further.
+Result<void> Connection::flush(const Wait& wait) {
+  const auto since = SocketTime::now();
+  for (;;) {
+    const int left = PQflush(connection_.get());
+    if (left < 0) return lost();
+    if (left == 0) return {};
+    TRY(receive(wait, since, POLLIN | POLLOUT));
+  }
 }
 
 // Takes all results, so that the connection is ready again; the first error of them counts, else the last result.
@@ -220,7 +249,7 @@ Result<Connection::ResultPtr> Connection::last(const Wait& wait, const std::stri
   return kept;
 }
 
-Result<void> Connection::send(const std::string& sql, std::span<const Parameter> parameters) {
+Result<void> Connection::send(const std::string& sql, std::span<const Parameter> parameters, const Wait& wait) {
   if (!connection_) return lost();
   std::vector<Oid> types;
   std::vector<const char*> values;
@@ -234,18 +263,19 @@ Result<void> Connection::send(const std::string& sql, std::span<const Parameter>
   const int sent = PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(parameters.size()), types.data(), values.data(),
                                      lengths.data(), formats.data(), 0);
   if (sent == 0) return lost();
-  return {};
+  return flush(wait);
 }
 
 Result<void> Connection::execute(const std::string& sql, const Wait& wait) {
   if (!connection_) return lost();
   if (PQsendQuery(connection_.get(), sql.c_str()) == 0) return lost();
+  TRY(flush(wait));
   TRY(last(wait, sql));
   return {};
 }
 
 Result<Table> Connection::query(const std::string& sql, std::span<const Parameter> parameters, const Wait& wait) {
-  TRY(send(sql, parameters));
+  TRY(send(sql, parameters, wait));
   TRY_ASSIGN(const ResultPtr result, last(wait, sql));
   Table table;
   for (int r = 0; r < PQntuples(result.get()); ++r) {
@@ -263,8 +293,10 @@ Result<Description> Connection::describe(const std::string& sql, std::span<const
   std::vector<Oid> types;
   for (const Parameter& p : parameters) types.push_back(p.type);
   if (PQsendPrepare(connection_.get(), "", sql.c_str(), static_cast<int>(types.size()), types.data()) == 0) return lost();
+  TRY(flush(wait));
   TRY(last(wait, sql));
   if (PQsendDescribePrepared(connection_.get(), "") == 0) return lost();
+  TRY(flush(wait));
   TRY_ASSIGN(const ResultPtr result, last(wait, sql));
   Description description;
   description.parameters = PQnparams(result.get());
@@ -276,7 +308,7 @@ Result<Description> Connection::describe(const std::string& sql, std::span<const
 
 Result<void> Connection::stream(const std::string& sql, std::span<const Parameter> parameters,
                                 const std::function<Result<void>(const Row&)>& take, const Wait& wait) {
-  TRY(send(sql, parameters));
+  TRY(send(sql, parameters, wait));
 #ifdef LIBPQ_HAS_CHUNK_MODE
   constexpr ExecStatusType kRows = PGRES_TUPLES_CHUNK;
   const int bounded = PQsetChunkedRowsMode(connection_.get(), 256);
@@ -300,9 +332,7 @@ Result<void> Connection::stream(const std::string& sql, std::span<const Paramete
       return error;
     }
     Result<void> taken;
-    if (wait.stop.stop_requested()) {
-      taken = Error{ErrorCode::cancelled, format("reading {} was stopped", endpoint_.text())};
-    }
+    if (wait.stop.stop_requested()) taken = stopped();
     for (int r = 0; taken && r < PQntuples(result.get()); ++r) taken = take(Row(result.get(), r));
     if (!taken) {
       connection_.reset();
@@ -314,10 +344,46 @@ Result<void> Connection::stream(const std::string& sql, std::span<const Paramete
   return {};
 }
 
+Result<std::uint64_t> Connection::copy_out(const std::string& sql, const std::function<Result<void>(std::string_view)>& take, const Wait& wait) {
+  const auto closed = [&](Error error) {
+    connection_.reset();
+    return error;
+  };
+  TRY(send(sql, {}, wait));
+  TRY_ASSIGN(const ResultPtr begun, next(wait));
+  if (!begun) return lost();
+  if (PQresultStatus(begun.get()) != PGRES_COPY_OUT || PQbinaryTuples(begun.get()) == 0) return closed(error_of(begun.get(), sql));
+  std::optional<SocketTime::time_point> waiting_since;
+  for (;;) {
+    char* raw = nullptr;
+    const int size = PQgetCopyData(connection_.get(), &raw, 1);
+    const std::unique_ptr<char, FreeMemory> piece(raw);
+    if (size == -1) break;
+    if (size < 0) return lost();
+    if (size == 0) {
+      if (!waiting_since) waiting_since = SocketTime::now();
+      TRY(receive(wait, *waiting_since, POLLIN));
+      continue;
+    }
+    waiting_since.reset();
+    if (wait.stop.stop_requested()) return closed(stopped());
+    if (auto taken = take({raw, static_cast<std::size_t>(size)}); !taken) return closed(std::move(taken).error());
+  }
+  // As with stream(): the end of the data is not yet the server's last word.
+  auto end = last(wait, sql);
+  if (!end) return closed(std::move(end).error());
+  std::uint64_t rows = 0;
+  const std::string told = text_of(PQcmdTuples(end->get()));
+  const auto [behind, failed] = std::from_chars(told.data(), told.data() + told.size(), rows);
+  if (PQresultStatus(end->get()) == PGRES_COMMAND_OK && failed == std::errc() && behind == told.data() + told.size()) return rows;
+  return closed(error_of(end->get(), sql));
+}
+
 // A transaction that failed answers COMMIT with ROLLBACK, and no error.
 Result<void> Connection::commit(const Wait& wait) {
   if (!connection_) return lost();
   if (PQsendQuery(connection_.get(), "COMMIT") == 0) return lost();
+  TRY(flush(wait));
   TRY_ASSIGN(const ResultPtr result, last(wait, "COMMIT"));
   if (text_of(PQcmdStatus(result.get())) == "COMMIT") return {};
   return to_error({"40000", "the transaction was rolled back", "", "", "", ""}, endpoint_, "");

@@ -19,10 +19,16 @@ struct pg_result;
 
 namespace heimdall::postgres {
 
+// One server, as a connection found it behind a URL that may name several.
+struct Place {
+  std::string host, address, port;
+};
+
 struct ConnectOptions {
   std::string url;                      // postgresql://... or "key=value ..."; all rules of libpq hold
   std::optional<std::string> password;  // in place of the URL's, .pgpass and the like
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);  // where neither URL, service nor environment say
+  std::optional<Place> place = std::nullopt;                             // there, wherever the URL leads
 };
 
 // One value of a statement's $n.
@@ -56,7 +62,7 @@ struct Description {
   int parameters = 0;
 };
 
-// How long to wait for an answer.
+// How long to wait for an answer, or for the server to take what is sent.
 struct Wait {
   std::stop_token stop = {};
   std::optional<std::chrono::milliseconds> patience = std::nullopt;
@@ -67,7 +73,7 @@ struct Wait {
 // That is all that ends a statement on the server: to ask it to cancel would mean to wait for it, for ever if it hangs.
 class Connection {
  public:
-  // Errors of to_connect_error(); failed_precondition, the server is too old.
+  // Errors of to_connect_error(); failed_precondition, the server is too old. Nothing that is done with it blocks longer than `Wait` says.
   static Result<Connection> connect(const ConnectOptions& options, const std::stop_token& stop);
 
   // One or more statements without parameters and without results that matter.
@@ -79,11 +85,15 @@ class Connection {
   // One statement; its rows one by one, in bounded memory. Succeeds only after the server said that this was the last one.
   Result<void> stream(const std::string& sql, std::span<const Parameter> parameters,
                       const std::function<Result<void>(const Row&)>& take, const Wait& wait = {});
+  // One COPY ... TO STDOUT (FORMAT binary); what it sends, piece by piece, in bounded memory. Succeeds only after the server said that this was
+  // the end, with the number of rows it says it has sent.
+  Result<std::uint64_t> copy_out(const std::string& sql, const std::function<Result<void>(std::string_view)>& take, const Wait& wait = {});
   // COMMIT, and that it was one.
   Result<void> commit(const Wait& wait = {});
 
   bool is_broken() const;
   const Endpoint& endpoint() const { return endpoint_; }
+  Place place() const;
   int server_version() const;         // 150020
   std::string server_encoding() const;
   int backend_pid() const;
@@ -100,11 +110,14 @@ class Connection {
 
   explicit Connection(ConnectionPtr connection);
   static Result<ConnectionPtr> attempt(const ConnectOptions& options, const std::stop_token& stop);
-  Result<void> send(const std::string& sql, std::span<const Parameter> parameters);
+  Result<void> send(const std::string& sql, std::span<const Parameter> parameters, const Wait& wait);
+  Result<void> flush(const Wait& wait);
+  Result<void> receive(const Wait& wait, std::chrono::steady_clock::time_point since, short events);
   Result<ResultPtr> next(const Wait& wait);
   Result<ResultPtr> last(const Wait& wait, const std::string& sql);
   Error error_of(const pg_result* result, const std::string& sql);
   Error lost();
+  Error stopped() const;
 
   ConnectionPtr connection_;
   Endpoint endpoint_;

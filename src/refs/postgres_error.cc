@@ -144,6 +144,7 @@ Error to_connect_error(std::string message, const Endpoint& endpoint, const std:
                                contains(message, "service file"))) {
     is(ErrorCode::invalid_argument, "check the url of this database");
   } else if (group == "53") {
+    if (state == "53300") error.code = ErrorCode::throttled;
     error.hint = "the server is out of connections or memory; try again later";
   }
   return error;

@@ -41,7 +41,7 @@ struct ServerReport {
 Error to_error(const ServerReport& report, const Endpoint& endpoint, std::string_view statement);
 
 // What a failed attempt to connect means. `message` is that of libpq in verbose form, which holds the SQLSTATE if the server
-// sent one; `secrets` are replaced in it wherever they stand.
+// sent one: throttled, it has no connection left. `secrets` are replaced in it wherever they stand.
 Error to_connect_error(std::string message, const Endpoint& endpoint, const std::vector<std::string>& secrets);
 
 // `message` without what stands between double quotes: of a connection string that cannot be parsed libpq shows a part,

@@ -58,7 +58,8 @@ TEST(PostgresError, a_failed_connection_says_whose_fault_it_is) {
   EXPECT_EQ(connecting(fatal("28000")).code, ErrorCode::permission_denied);
   EXPECT_EQ(connecting(fatal("3D000")).code, ErrorCode::not_found);
   EXPECT_EQ(connecting(fatal("42501")).code, ErrorCode::permission_denied);
-  EXPECT_EQ(connecting(fatal("53300")).code, ErrorCode::unavailable);
+  EXPECT_EQ(connecting(fatal("53300")).code, ErrorCode::throttled);
+  EXPECT_EQ(connecting(fatal("53200")).code, ErrorCode::unavailable);
   EXPECT_EQ(connecting(fatal("57P03")).code, ErrorCode::unavailable);
   EXPECT_EQ(connecting("connection to server at \"h\", port 1 failed: Connection refused").code, ErrorCode::unavailable);
   EXPECT_EQ(connecting("connection ... failed: fe_sendauth: no password supplied").code, ErrorCode::permission_denied);

@@ -24,6 +24,7 @@ enum class Loop { outer, inner };
 
 PlannedScan scan_of(const json& node, Loop loop, std::string_view value) {
   PlannedScan scan{{text_in(node, "Schema"), text_in(node, "Relation Name")}};
+  scan.node = text_in(node, "Node Type");
   const auto rows = node.find("Plan Rows");
   if (rows != node.end() && rows->is_number()) scan.rows = rows->get<double>();
   std::string condition = text_in(node, "Index Cond");
@@ -90,7 +91,9 @@ Result<std::vector<RelationFacts>> relation_facts(Connection& connection, const 
               FROM up JOIN pg_class tc ON tc.oid = up.oid JOIN pg_namespace tn ON tn.oid = tc.relnamespace
              WHERE NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = up.oid)),
            (c.relfilenode = 0 OR c.relfilenode IS NOT DISTINCT FROM pg_relation_filenode(c.oid))
-             AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation = c.oid)
+             AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation = c.oid),
+           coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int, current_setting('block_size'),
+           c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap')
       FROM unnest($1, $2) AS r(s, t)
       JOIN pg_namespace n ON n.nspname = r.s
       JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = r.t)";
@@ -112,6 +115,9 @@ Result<std::vector<RelationFacts>> relation_facts(Connection& connection, const 
     }
     RelationFacts relation{{row[0].value_or(""), row[1].value_or("")}, row[2].value_or("r").front(), 0, row[4].value_or("")};
     TRY_ASSIGN(const std::uint64_t rows, parse_number(row[3].value_or("0")));
+    TRY_ASSIGN(relation.blocks, parse_number(row[6]));
+    TRY_ASSIGN(relation.block_size, parse_number(row[7]));
+    relation.is_heap = row[8] == "t";
     relation.rows = static_cast<double>(rows);
     facts.push_back(std::move(relation));
   }

@@ -29,6 +29,7 @@ struct PlannedScan {
   RelationName relation;
   Access access = Access::whole;
   double rows = 0;  // estimated, per pass
+  std::string node = {};  // "Seq Scan"
 };
 
 struct Plan {
@@ -47,6 +48,9 @@ struct RelationFacts {
   char kind = 'r';   // pg_class.relkind
   double rows = 0;   // estimated as the planner does it
   std::string roots; // "schema.name" of the tables that it is a partition or heir of; else its own
+  std::uint64_t blocks = 0;
+  std::uint64_t block_size = 8192;
+  bool is_heap = false;  // stored as PostgreSQL itself does it
 };
 Result<std::vector<RelationFacts>> relation_facts(Connection& connection, const std::set<RelationName>& relations, const Wait& wait);
 

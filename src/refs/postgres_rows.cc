@@ -48,6 +48,20 @@ Result<void> check_type(Connection& connection, const Column& column, const std:
 
 bool RowShape::is_comparable() const { return !bucket && (key_type == kText || key_type == kVarchar); }
 
+// By the send functions of the server's src/backend/utils/adt (varlena.c, varchar.c, name.c, json.c, jsonb.c), as of version 15:
+//   text, varchar  textsend: the same characters as textout, converted to client_encoding by the same function
+//   char(n)        bpcharsend is textsend: with its blanks, as in the text form
+//   name           namesend: its characters, converted
+//   json           jsonsend: its characters as they were written, converted
+//   jsonb          jsonb_send: one byte, the version of the form (1), then the characters that jsonb_out writes, converted
+//   bytea          byteasend: its bytes, where the text form has them in hex
+// A domain is sent as its base type. All else (numbers, uuid, enums, types of extensions) has a binary form of its own.
+bool RowShape::can_be_copied() const {
+  static constexpr std::array<std::uint32_t, 7> kAsText = {kBytea, kName, kText, kJson, kBpchar, kVarchar, kJsonb};
+  const auto is_one = [](std::uint32_t type) { return std::ranges::find(kAsText, type) != kAsText.end(); };
+  return is_one(key_type) && (!bucket || is_one(bucket_type));
+}
+
 Result<RowShape> shape_of(Connection& connection, const Description& description, const std::optional<JsonSelector>& json, const Wait& wait) {
   const auto& columns = description.columns;
   RowShape shape;
@@ -79,12 +93,34 @@ Result<std::string_view> value_of(std::optional<std::string_view> cell, std::uin
   return Error{ErrorCode::corrupt, format("a bytea arrived in a form that was not asked for: \"{}\"", elide_middle(printable(text), 40))};
 }
 
+Result<std::string_view> copied_value_of(Cell cell, std::uint32_t type) {
+  constexpr std::string_view kJsonbVersion = "\x01";
+  std::string_view value = cell.value_or("");
+  if (type == kBpchar) return value.substr(0, value.find_last_not_of(' ') + 1);
+  if (type != kJsonb || !cell) return value;
+  if (!value.starts_with(kJsonbVersion)) return Error{ErrorCode::corrupt, "a jsonb arrived in a form that is not known"};
+  return value.substr(kJsonbVersion.size());
+}
+
 Result<void> RowReader::take(const Row& row) {
   TRY_ASSIGN(const std::string_view key, value_of(row[shape_.key], shape_.key_type, key_));
   std::optional<std::string_view> bucket;
   if (shape_.bucket) {
     TRY_ASSIGN(bucket, value_of(row[*shape_.bucket], shape_.bucket_type, bucket_));
   }
+  return hand_over(key, bucket);
+}
+
+Result<void> RowReader::take_copied(std::span<const Cell> cells) {
+  TRY_ASSIGN(const std::string_view key, copied_value_of(cells[static_cast<std::size_t>(shape_.key)], shape_.key_type));
+  std::optional<std::string_view> bucket;
+  if (shape_.bucket) {
+    TRY_ASSIGN(bucket, copied_value_of(cells[static_cast<std::size_t>(*shape_.bucket)], shape_.bucket_type));
+  }
+  return hand_over(key, bucket);
+}
+
+Result<void> RowReader::hand_over(std::string_view key, std::optional<std::string_view> bucket) {
   if (!json_ || key.empty()) return batch_.add(key, bucket);
   return json_->strings(key, [&](std::string_view text) { return batch_.add(text, bucket); });
 }

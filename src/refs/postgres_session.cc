@@ -1,6 +1,9 @@
 #include "refs/postgres_session.h"
 
+#include <bit>
+
 #include "base/format.h"
+#include "base/ids.h"
 #include "refs/postgres_text.h"
 
 namespace heimdall::postgres {
@@ -52,14 +55,45 @@ Result<ServerFacts> Session::facts(const Wait& wait) {
   return facts;
 }
 
-Result<void> Session::begin(const Wait& wait) {
+Result<void> Session::begin(const Wait& wait) { return begin_with("", wait); }
+
+// The names of snapshots are numbers that another server has, too. What it does not have is a lock of a random number.
+Result<void> Session::begin(const SharedSnapshot& shared, const Wait& wait) {
+  TRY(begin_with(format("SET TRANSACTION SNAPSHOT '{}';", shared.name), wait));
+  const Parameter parameters[] = {text_parameter(shared.token)};
+  TRY_ASSIGN(const Table here, connection_.query("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+                                                 "AND ((classid::bigint << 32) | objid::bigint) = $1::bigint "
+                                                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+                                                 parameters, wait));
+  if (here.at(0).at(0) == "t") return {};
+  return Error{ErrorCode::failed_precondition, format("{} is not one server: two connections met different ones", connection_.endpoint().text()),
+               "give the url of one server, not that of a balancer"};
+}
+
+Result<SharedSnapshot> Session::share(const Wait& wait) {
+  const std::string token = std::to_string(std::bit_cast<std::int64_t>(random_u64()));
+  const Parameter parameters[] = {text_parameter(token)};
+  TRY_ASSIGN(const Table table, connection_.query("SELECT pg_export_snapshot(), pg_try_advisory_xact_lock_shared($1::bigint)", parameters, wait));
+  const std::string name = table.at(0).at(0).value_or("");
+  const bool is_plain = !name.empty() && name.find_first_not_of("0123456789ABCDEF-") == std::string::npos;
+  if (is_plain && table[0].at(1) == "t") return SharedSnapshot{name, token};
+  return Error{ErrorCode::corrupt, format("{} does not name its snapshot", connection_.endpoint().text())};
+}
+
+Result<Session> Session::another(const std::stop_token& stop) const {
+  SessionOptions options = options_;
+  options.connect.place = connection_.place();
+  return open(options, stop);
+}
+
+Result<void> Session::begin_with(const std::string& snapshot, const Wait& wait) {
   return connection_.execute(
-      format("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; SET LOCAL client_encoding = {}; "
+      format("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {} SET LOCAL row_security = off; SET LOCAL client_encoding = {}; "
              "SET LOCAL bytea_output = hex; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; "
              "SET LOCAL idle_in_transaction_session_timeout = '10min'; "
              // From version 14 on the server looks whether we are still there while a statement runs.
              "SELECT set_config(name, '1000', true) FROM pg_settings WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%'",
-             takes_any_bytes() ? "SQL_ASCII" : "UTF8", options_.statement_timeout.count(), options_.lock_timeout.count()),
+             snapshot, takes_any_bytes() ? "SQL_ASCII" : "UTF8", options_.statement_timeout.count(), options_.lock_timeout.count()),
       wait);
 }
 

@@ -24,6 +24,12 @@ struct ServerFacts {
   std::uint64_t position = 0;
 };
 
+// The snapshot of one session's transaction, for others on the same server.
+struct SharedSnapshot {
+  std::string name;   // of pg_export_snapshot()
+  std::string token;  // of an advisory lock which that transaction alone has
+};
+
 struct SessionOptions {
   ConnectOptions connect;
   std::chrono::milliseconds statement_timeout = std::chrono::hours(1);
@@ -37,8 +43,14 @@ class Session {
 
   Result<ServerFacts> facts(const Wait& wait);
   // BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY, with the settings of a read. Rows that row-level security would hide are an error.
-  // Text is UTF-8; in a database that knows no encoding (SQL_ASCII) its bytes are as they are.
+  // Text is UTF-8; in a database that knows no encoding (SQL_ASCII) its bytes are as they are. With `shared` it is the snapshot of another
+  // session; failed_precondition, this one did not meet the same running server.
   Result<void> begin(const Wait& wait);
+  Result<void> begin(const SharedSnapshot& shared, const Wait& wait);
+  // Lets others begin in this session's snapshot for as long as its transaction lasts.
+  Result<SharedSnapshot> share(const Wait& wait);
+  // Another session on the same server. throttled, it has no connection left.
+  Result<Session> another(const std::stop_token& stop) const;
 
   Connection& connection() { return connection_; }
   // Whether any string of UTF-8 can be sent and compared: the database's encoding is UTF8, or none.
@@ -48,6 +60,7 @@ class Session {
 
  private:
   Session(Connection connection, const SessionOptions& options) : connection_(std::move(connection)), options_(options) {}
+  Result<void> begin_with(const std::string& snapshot, const Wait& wait);
 
   Connection connection_;
   SessionOptions options_;

@@ -1,12 +1,14 @@
 #include "refs/postgres_source.h"
 
 #include <algorithm>
+#include <atomic>
 #include <unordered_set>
 #include <vector>
 
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "refs/parallel_read.h"
 #include "refs/postgres_hold.h"
 #include "refs/postgres_plan.h"
 #include "refs/postgres_text.h"
@@ -26,6 +28,9 @@ namespace {
 
 constexpr std::size_t kValuesPerQuery = 5000;
 constexpr std::size_t kTypicalBatch = 1000;
+constexpr std::size_t kRangesPerReader = 4;  // so that the first to be done does not wait long for the last
+constexpr std::uint64_t kFewBlocks = 128;     // of a table that may be read from end to end once per range
+constexpr int kRangeScans = 140000;           // the first version that reads a range of blocks without reading the rest
 constexpr std::chrono::milliseconds kPollInterval{100};
 constexpr std::chrono::seconds kReplayPatience{60};
 
@@ -36,6 +41,15 @@ Result<postgres::Plan> plan_of(Session& session, std::string_view sql, std::span
   std::string text;
   for (const auto& row : answer) text += row.at(0).value_or("");
   return postgres::parse_plan(text, value);
+}
+
+// Whether this query reads no more than its range of each table. That its rows are the right ones does not depend on it.
+bool reads_its_range_alone(const postgres::Plan& plan, const std::vector<postgres::RelationFacts>& relations) {
+  return std::ranges::all_of(plan.scans, [&](const postgres::PlannedScan& scan) {
+    return scan.node == "Tid Range Scan" || std::ranges::any_of(relations, [&](const postgres::RelationFacts& relation) {
+             return relation.name == scan.relation && relation.blocks <= kFewBlocks;
+           });
+  });
 }
 
 std::optional<std::string> why_partial(std::string_view sql, const postgres::Plan& plan, const std::vector<postgres::RelationFacts>& relations) {
@@ -165,6 +179,8 @@ Result<PostgresSource::Proof> PostgresSource::prove(Session& session, const Wait
   TRY_ASSIGN(const auto relations, postgres::relation_facts(session.connection(), plan.relations(), wait));
   proof.identity = {postgres::identity_text(facts), postgres::joined_roots(relations), facts.position};
   proof.partial = why_partial(query, plan, relations);
+  proof.role = facts.role;
+  proof.relations = relations;
   return proof;
 }
 
@@ -182,21 +198,95 @@ Result<ReadSummary> PostgresSource::read(RowSink& sink, std::stop_token stop) {
   TRY_ASSIGN(const std::string query, sql());
   TRY_ASSIGN(Session session, open_reader(Freshness::replayed, stop));
   TRY(session.begin(wait));
-  TRY_ASSIGN(Proof proof, prove(session, wait));
+  TRY_ASSIGN(const Proof proof, prove(session, wait));
   ReadSummary summary;
-  summary.identity = std::move(proof.identity);
-  summary.partial = std::move(proof.partial);
+  summary.identity = proof.identity;
+  summary.partial = proof.partial;
   // After the snapshot, on another connection: whoever was writing when it was taken has an id below the mark.
   TRY_ASSIGN(Session* const writer, primary(stop));
   TRY_ASSIGN(summary.writers, postgres::mark_writers(writer->connection(), wait));
 
-  RowBatch batch(sink);
-  postgres::RowReader rows(proof.shape, options_.json, batch);
-  TRY(session.connection().stream(query, {}, [&](const postgres::Row& row) { return rows.take(row); }, streaming(stop)));
-  TRY(session.connection().commit(wait));
-  TRY(batch.flush());
-  summary.rows = batch.rows();
+  TRY_ASSIGN(auto ranges, ranges_of(session, proof, wait));
+  TRY_ASSIGN(auto others, join(session, proof, std::min(options_.readers, ranges.size()) - 1, stop));
+  if (others.empty()) ranges = {{}};
+
+  SharedSink shared(sink);
+  std::atomic<std::uint64_t> rows{0};
+  TRY(read_in_parallel(others.size() + 1, ranges.size(), stop, [&](std::size_t reader, std::size_t part, const std::stop_token& stopped) -> Result<void> {
+    Session& one = reader == 0 ? session : others[reader - 1];
+    TRY_ASSIGN(const std::uint64_t read, stream(one, query + postgres::condition_of(ranges[part]), proof.shape, shared, stopped));
+    rows += read;
+    return {};
+  }));
+  for (Session& other : others) TRY(other.connection().commit(wait));
+  TRY(session.connection().commit(wait));  // the last one: it kept the tables from being written anew
+  summary.rows = rows;
   return summary;
+}
+
+// One range, the whole, unless the source is a column of a large table whose rows lie in blocks.
+Result<std::vector<postgres::BlockRange>> PostgresSource::ranges_of(Session& session, const Proof& proof, const Wait& wait) const {
+  std::vector<postgres::BlockRange> whole = {{}};
+  if (options_.readers < 2 || !options_.query.empty() || session.connection().server_version() < kRangeScans) return whole;
+  std::vector<std::uint64_t> sizes;
+  std::uint64_t bytes = 0;
+  for (const postgres::RelationFacts& relation : proof.relations) {
+    if (relation.kind != 'r' || !relation.is_heap) return whole;
+    sizes.push_back(relation.blocks);
+    bytes += relation.blocks * relation.block_size;
+  }
+  if (bytes < std::max<std::uint64_t>(options_.small_table, 1)) return whole;
+  // A view's rows have no ctid.
+  TRY_ASSIGN(const std::string table, postgres::quoted_table(options_.table));
+  const Parameter parameters[] = {postgres::text_parameter(table)};
+  TRY_ASSIGN(const auto kind, session.connection().query("SELECT relkind FROM pg_class WHERE oid = to_regclass($1)", parameters, wait));
+  if (kind.size() != 1 || (kind[0].at(0) != "r" && kind[0].at(0) != "p")) return whole;
+
+  auto ranges = postgres::cut_blocks(sizes, options_.readers * kRangesPerReader);
+  TRY_ASSIGN(const std::string query, sql());
+  for (const postgres::BlockRange& range : {ranges.front(), ranges.back()}) {
+    TRY_ASSIGN(const postgres::Plan plan, plan_of(session, query + postgres::condition_of(range), {}, "", wait));
+    if (!reads_its_range_alone(plan, proof.relations)) return whole;
+  }
+  return ranges;
+}
+
+// Up to `count` more sessions in the snapshot of `first`, each of which has proved the same.
+Result<std::vector<Session>> PostgresSource::join(Session& first, const Proof& proof, std::size_t count, const std::stop_token& stop) {
+  std::vector<Session> others;
+  if (count == 0) return others;
+  const Wait wait = asking(stop);
+  TRY_ASSIGN(const postgres::SharedSnapshot shared, first.share(wait));
+  while (others.size() < count) {
+    auto other = first.another(stop);
+    if (!other && other.error().code == ErrorCode::throttled) break;  // fewer connections serve as well
+    if (!other) return other.error();
+    TRY(other->begin(shared, wait));
+    TRY_ASSIGN(const Proof its, prove(*other, wait));
+    if (its.role != proof.role || its.identity.database != proof.identity.database || its.identity.relations != proof.identity.relations) {
+      return Error{ErrorCode::failed_precondition, format("{}: two connections met different databases", other->connection().endpoint().text()),
+                   "give the url of one server; right after a failover, run the command again"};
+    }
+    others.push_back(*std::move(other));
+  }
+  return others;
+}
+
+// The rows of one statement, which are as many as it says on return.
+Result<std::uint64_t> PostgresSource::stream(Session& session, const std::string& query, const postgres::RowShape& shape, RowSink& sink,
+                                             const std::stop_token& stop) const {
+  RowBatch batch(sink);
+  postgres::RowReader rows(shape, options_.json, batch);
+  const auto copy = shape.can_be_copied() ? postgres::copy_sql(query) : std::nullopt;
+  if (copy) {
+    postgres::CopyReader reader(shape.columns(), [&](std::span<const postgres::Cell> cells) { return rows.take_copied(cells); });
+    TRY_ASSIGN(const std::uint64_t sent, session.connection().copy_out(*copy, [&](std::string_view piece) { return reader.feed(piece); }, streaming(stop)));
+    TRY(reader.finish(sent));
+  } else {
+    TRY(session.connection().stream(query, {}, [&](const postgres::Row& row) { return rows.take(row); }, streaming(stop)));
+  }
+  TRY(batch.flush());
+  return batch.rows();
 }
 
 Result<bool> PostgresSource::can_look_up(Session& session, const postgres::RowShape& shape) const {

@@ -4,10 +4,13 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "ports/reference_source.h"
 #include "refs/json_strings.h"
+#include "refs/postgres_plan.h"
+#include "refs/postgres_ranges.h"
 #include "refs/postgres_rows.h"
 #include "refs/postgres_session.h"
 
@@ -26,14 +29,21 @@ struct PostgresSourceOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);  // where the URL does not say
   std::chrono::milliseconds statement_timeout = std::chrono::hours(1);
   std::chrono::milliseconds lock_timeout = std::chrono::seconds(10);
+  std::size_t readers = 2;                      // of `table` and `column`: connections that read parts of it side by side
+  std::uint64_t small_table = 16 * 1024 * 1024;  // bytes that one of them reads alone
 };
 
 // References in a PostgreSQL database, version 13 or later.
 //
-// Each read is one REPEATABLE READ READ ONLY transaction on a connection of its own, streamed, and believed only after the server's
-// last word and a COMMIT. Rows are one column, or two named `key` and `bucket`; see RowReader for types. Row-level security that would
+// Each read is one REPEATABLE READ READ ONLY snapshot on connections of its own, streamed, and believed only after the server's
+// last word and a COMMIT on each of them. Rows of texts and bytes come by COPY, others by SELECT. Rows are one column, or two named `key` and `bucket`; see RowReader for types. Row-level security that would
 // hide rows is an error. The identity is proved by each connection before its answers count: system identifier, database, timeline,
 // the durable position of the log, and the tables in the query's plan, partitions as the table they belong to.
+//
+// A column of an ordinary table, or of a partitioned one, is read by several connections, each a thread: every row by the one whose range of
+// blocks it lies in, all in one exported snapshot, on one server, each having proved what the first one did. A read calls the sink from these threads,
+// one at a time. If the server has no connection left for one of them, fewer read; any other failure of one fails the read. The statement_timeout is that
+// of each range.
 //
 // A replica serves read() and identity() only with `primary_url`, and a read only after it has replayed what the primary had logged when the
 // read began. Everything else is asked of the primary: writers, lookups, holds.
@@ -70,6 +80,8 @@ class PostgresSource final : public ReferenceSource {
     SourceIdentity identity;
     std::optional<std::string> partial;
     postgres::RowShape shape;
+    postgres::Role role = postgres::Role::primary;
+    std::vector<postgres::RelationFacts> relations;
   };
   enum class Freshness { any, replayed };
 
@@ -83,6 +95,10 @@ class PostgresSource final : public ReferenceSource {
   Result<postgres::Session*> primary_snapshot(const std::stop_token& stop);
   Result<void> wait_for_replay(postgres::Session& replica, postgres::Session& primary, const std::stop_token& stop);
   Result<Proof> prove(postgres::Session& session, const postgres::Wait& wait);
+  Result<std::vector<postgres::BlockRange>> ranges_of(postgres::Session& session, const Proof& proof, const postgres::Wait& wait) const;
+  Result<std::vector<postgres::Session>> join(postgres::Session& first, const Proof& proof, std::size_t count, const std::stop_token& stop);
+  Result<std::uint64_t> stream(postgres::Session& session, const std::string& query, const postgres::RowShape& shape, RowSink& sink,
+                               const std::stop_token& stop) const;
   Result<ReadSummary> look_up(std::span<const std::string> values, RowSink& sink, const std::stop_token& stop);
   Result<LookupCost> cost(postgres::Session& session, const postgres::Wait& wait);
   Result<bool> can_look_up(postgres::Session& session, const postgres::RowShape& shape) const;

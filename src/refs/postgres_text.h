@@ -14,6 +14,7 @@ namespace heimdall::postgres {
 // Types that are told apart, by their fixed numbers in pg_type.
 enum TypeId : std::uint32_t {
   kBytea = 17,
+  kName = 19,
   kText = 25,
   kJson = 114,
   kTextArray = 1009,

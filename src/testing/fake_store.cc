@@ -87,18 +87,19 @@ void FakeStore::set_settle_delay(std::chrono::milliseconds delay) { state_.lock(
 Result<std::string> FakeStore::identity() { return state_.lock()->identity; }
 Result<Timestamp> FakeStore::server_time() { return clock_.now(); }
 
-Result<std::vector<ListRange>> FakeStore::split(std::string_view prefix, unsigned wanted) {
+Result<std::vector<ListRange>> FakeStore::split(const ListRange& range, const SplitHints& hints) {
   auto state = state_.lock();
   std::vector<std::string> inside;
   for (const auto& [key, meta] : state->objects) {
-    if (key.bytes().starts_with(prefix)) inside.push_back(key.bytes());
+    const std::string& bytes = key.bytes();
+    if (bytes.starts_with(range.prefix) && bytes > range.after && (range.until.empty() || bytes <= range.until)) inside.push_back(bytes);
   }
-  std::vector<ListRange> ranges = {{std::string(prefix), "", ""}};
-  for (unsigned i = 1; i < wanted; ++i) {
-    const std::size_t cut = inside.size() * i / wanted;
-    if (cut == 0 || inside[cut] == ranges.back().after) continue;
+  std::vector<ListRange> ranges = {range};
+  for (unsigned i = 1; i < hints.wanted; ++i) {
+    const std::size_t cut = inside.size() * i / hints.wanted;
+    if (cut == 0 || inside[cut] <= ranges.back().after || inside[cut] == range.until) continue;
     ranges.back().until = inside[cut];
-    ranges.push_back({std::string(prefix), inside[cut], ""});
+    ranges.push_back({range.prefix, inside[cut], range.until});
   }
   return ranges;
 }

@@ -59,7 +59,7 @@ class FakeStore final : public ObjectStore {
 
   Result<std::string> identity() override;
   Result<Timestamp> server_time() override;
-  Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) override;
+  Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override;
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override;
   Result<ObjectMeta> head(const ObjectKey& key) override;
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;

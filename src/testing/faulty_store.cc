@@ -88,9 +88,9 @@ Result<Timestamp> FaultyStore::server_time() {
   return inner_.server_time();
 }
 
-Result<std::vector<ListRange>> FaultyStore::split(std::string_view prefix, unsigned wanted) {
+Result<std::vector<ListRange>> FaultyStore::split(const ListRange& range, const SplitHints& hints) {
   if (fails(StoreCall::split)) return injected();
-  return inner_.split(prefix, wanted);
+  return inner_.split(range, hints);
 }
 
 Result<std::unique_ptr<Listing>> FaultyStore::list(const ListRange& range) {

@@ -42,7 +42,9 @@ class FaultyStore : public ObjectStore {
 
   Result<std::string> identity() override;
   Result<Timestamp> server_time() override;
-  Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) override;
+  Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override;
+  ListingLimits listing_limits() override { return inner_.listing_limits(); }
+  std::uint64_t pushbacks() const override { return inner_.pushbacks(); }
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override;
   Result<ObjectMeta> head(const ObjectKey& key) override;
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;

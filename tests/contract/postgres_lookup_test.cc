@@ -150,7 +150,7 @@ TEST_F(PostgresLookup, a_backend_that_hangs_is_left) {
   // Invariant 2: in the middle of a read it is an error.
   std::string reader;
   ActingSink sink([&] {
-    reader = run("SELECT pid FROM pg_stat_activity WHERE query = 'SELECT path FROM files' AND state = 'active'");
+    reader = run("SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%SELECT path FROM files%' AND state = 'active'");
     ASSERT_EQ(kill(std::stoi(reader), SIGSTOP), 0);
   });
   const auto summary = source(with).read(sink, {});

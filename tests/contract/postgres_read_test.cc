@@ -33,6 +33,28 @@ TEST_F(PostgresRead, values_are_their_bytes_whatever_the_type) {
   EXPECT_THAT(values("/* ; */ WITH c AS (SELECT ';' AS x) TABLE c"), ElementsAre(";"));
 }
 
+// What COPY sends in its binary form is what SELECT sends as text. A comment behind the ';' keeps a query from being copied.
+TEST_F(PostgresRead, a_copied_value_is_the_selected_one) {
+  run("CREATE DOMAIN place AS char(9)");
+  run("CREATE DOMAIN raw AS bytea");
+  run("CREATE DOMAIN document AS jsonb");
+  for (const char* value : {"NULL::text", "''", "'a b  '::varchar(9)", "'a b'::char(9)", "NULL::char(9)", "''::char(3)", "'n'::name", "'p'::place",
+                            "'\\x6100ff5c'::bytea", "'\\x'::bytea", "NULL::bytea", "'\\x00'::raw", "chr(233) || chr(128512)", "repeat('x', 100000)", "E'\\\\x61\\n\\t'",
+                            "'x'::text AS key, '\\x62'::bytea AS bucket", "'b'::char(9) AS bucket, 'x'::name AS key", "NULL::text AS bucket, 'x' AS key"}) {
+    RowCollector copied, selected;
+    ASSERT_TRUE(source(format("SELECT {}", value)).read(copied, {})) << value;
+    ASSERT_TRUE(source(format("SELECT {}; -- as text", value)).read(selected, {})) << value;
+    EXPECT_EQ(copied.rows(), selected.rows()) << value;
+    EXPECT_EQ(copied.rows().size(), 1U) << value;
+  }
+  for (const char* value : {"'{\"a\": [\"k\", 1.0, \"\\u00e9\"]}'::jsonb", "' {\"a\" : \"k\"} '::json", "NULL::jsonb", "'\"k\"'::document", "NULL::json"}) {
+    auto copy = options(format("SELECT {}", value)), select = options(format("SELECT {}; -- as text", value));
+    copy.json = select.json = JsonSelector::parse("values").value();
+    EXPECT_EQ(values(copy), values(select)) << value;
+    EXPECT_FALSE(values(copy).empty()) << value;
+  }
+}
+
 TEST_F(PostgresRead, rows_may_name_their_bucket) {
   for (const char* query : {"SELECT 'k' AS key, 'b' AS bucket", "SELECT 'b' AS \"BUCKET\", '\\x6b'::bytea AS \"Key\""}) {
     RowCollector rows;

@@ -44,6 +44,18 @@ TEST_F(PostgresReplica, reads_only_what_the_primary_vouches_for) {
   elsewhere.primary_url = other.url();
   EXPECT_THAT(error(elsewhere).message, HasSubstr("hold other data"));
 
+  // Several readers meet in one snapshot there, too.
+  run("CREATE TABLE many AS SELECT 'm' || g AS path FROM generate_series(1, 20000) g");
+  auto side_by_side = on_replica();
+  side_by_side.query.clear();
+  side_by_side.table = "many";
+  side_by_side.column = "path";
+  side_by_side.small_table = 0;
+  ActingSink many([&] { EXPECT_EQ(on_replica_client().run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), "1"); });
+  const auto read = patient(side_by_side).read(many, {});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(many.rows, 20'000U);
+
   // Rows that the primary has when the read begins are read, and the identity is the primary's.
   auto source = patient(on_replica());
   for (int i = 0; i < 3; ++i) {

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <filesystem>
@@ -11,6 +12,7 @@
 
 #include "base/format.h"
 #include "postgres_world.h"
+#include "refs/postgres_text.h"
 #include "testing/fake_source.h"
 
 namespace heimdall::testing {
@@ -44,7 +46,7 @@ class PostgresTrouble : public PostgresTest {
 TEST_F(PostgresTrouble, a_backend_that_is_ended_in_mid_stream_is_an_error) {
   run("INSERT INTO files SELECT repeat('x', 200) FROM generate_series(1, 300000)");
   ActingSink sink([&] {
-    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT path FROM files%' AND pid <> pg_backend_pid()");
+    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%SELECT path FROM files%' AND pid <> pg_backend_pid()");
   });
   const auto summary = source().read(sink, {});
   ASSERT_FALSE(summary);
@@ -148,6 +150,43 @@ TEST_F(PostgresTrouble, several_hosts_are_tried) {
   run("INSERT INTO files VALUES ('a')");
   const std::string url = format("postgresql://postgres@127.0.0.1:1,127.0.0.1:{}/{}?application_name=x", port_, database_.name());
   EXPECT_THAT(values(with_url(url)), ElementsAre("a"));
+}
+
+// More than the sockets hold: it blocks in the middle of sending.
+TEST_F(PostgresTrouble, a_server_that_stops_taking_what_is_sent_is_left) {
+  for (const bool is_stopped_by_us : {false, true}) {
+    Client client = database_.connect();
+    const int backend = std::stoi(client.run("SELECT pg_backend_pid()"));
+    ASSERT_EQ(kill(backend, SIGSTOP), 0);
+    std::stop_source stop;
+    if (is_stopped_by_us) stop.request_stop();
+    const postgres::Parameter parameters[] = {postgres::text_parameter(std::string(64 << 20, 'x'))};
+    const auto answer = client.connection().query("SELECT length($1)", parameters, {stop.get_token(), 200ms});
+    ASSERT_EQ(kill(backend, SIGCONT), 0);
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, is_stopped_by_us ? ErrorCode::cancelled : ErrorCode::unavailable) << answer.error().message;
+    EXPECT_TRUE(client.connection().is_broken());
+  }
+}
+
+// Invariant 2: only COPY's own end is the end.
+TEST_F(PostgresTrouble, a_copy_counts_only_with_the_last_word_of_the_server) {
+  Client client = database_.connect();
+  std::string all;
+  const auto take = [&](std::string_view piece) { all += piece; return Result<void>(); };
+  EXPECT_EQ(client.connection().copy_out("COPY (VALUES ('a'), ('b')) TO STDOUT (FORMAT binary)", take).value(), 2U);
+  EXPECT_THAT(all, HasSubstr(std::string("\0\1\0\0\0\1b", 7)));
+  EXPECT_EQ(client.run("SELECT 1"), "1");  // and the connection goes on
+  for (const char* statement : {"COPY (SELECT (1 / (5000 - g))::text FROM generate_series(1, 5000) g) TO STDOUT (FORMAT binary)", "SELECT 'a'", "CHECKPOINT",
+                                "COPY (VALUES ('a')) TO STDOUT", "COPY (VALUES ('a')) TO STDOUT (FORMAT binary); SELECT 1", "COPY nothing TO STDOUT (FORMAT binary)"}) {
+    Client other = database_.connect();
+    EXPECT_FALSE(other.connection().copy_out(statement, take)) << statement;
+    EXPECT_TRUE(other.connection().is_broken()) << statement;
+  }
+  Client failing = database_.connect();
+  EXPECT_EQ(failing.connection().copy_out("COPY (VALUES ('a')) TO STDOUT (FORMAT binary)",
+                                          [](std::string_view) { return Result<void>(Error{ErrorCode::corrupt, "no"}); }).error().message, "no");
+  EXPECT_TRUE(failing.connection().is_broken());
 }
 
 TEST_F(PostgresTrouble, a_server_that_never_answers_is_left) {

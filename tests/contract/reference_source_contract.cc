@@ -123,7 +123,7 @@ TEST_P(ReferenceSourceContract, a_stop_in_the_middle_is_an_error) {
   StoppingSink sink;
   const auto summary = data_->source()->read(sink, sink.stop.get_token());
   ASSERT_FALSE(summary);
-  EXPECT_EQ(summary.error().code, ErrorCode::cancelled);
+  EXPECT_EQ(summary.error().code, ErrorCode::cancelled) << summary.error().message;
 }
 
 // Invariant 2: an error is never read as absence, nor absence as emptiness.

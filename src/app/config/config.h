@@ -35,6 +35,8 @@ struct S3StoreConfig {
   SecretPlace delete_access_key, delete_secret_key;  // the sweep's own; planning never sees them
   std::optional<std::filesystem::path> ca_file;       // absolute; else the system's
   std::chrono::milliseconds request_timeout = std::chrono::seconds(20);
+  std::string server = "auto";        // or aws, minio, rgw, generic: how it is listed
+  std::optional<unsigned> in_flight;  // list requests at one time; unset: as many as bring the most
 };
 
 struct StoreConfig {

@@ -85,6 +85,11 @@ void read_s3_store(Section& section, S3StoreConfig& store, const ReadContext& co
     }
     store.request_timeout = *timeout;
   }
+  const auto same = [](const char* name) { return std::pair<std::string_view, std::string>(name, name); };
+  if (const auto server = section.choice<std::string>("server", {same("auto"), same("aws"), same("minio"), same("rgw"), same("generic")})) {
+    store.server = *server;
+  }
+  if (const auto in_flight = section.integer("in_flight", 1, 1024)) store.in_flight = static_cast<unsigned>(*in_flight);
 }
 
 // Runs `read(entry, mark)` for each entry of a mapping of named things.

@@ -1,6 +1,7 @@
 #include "store/fs/directory_reader.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -10,15 +11,14 @@ namespace heimdall {
 
 namespace {
 
-// The keys of the sub-directories of `directory` that may hold keys with `prefix`, in order.
-Result<std::vector<std::string>> subdirectories(const Tree& tree, std::string_view directory, std::string_view prefix) {
+// The keys of the sub-directories of `directory` that may hold keys of `range`, in order.
+Result<std::vector<std::string>> subdirectories(const Tree& tree, std::string_view directory, const ListRange& range) {
   std::vector<std::string> result;
   TRY_ASSIGN(const OpenedDirectory opened, tree.open_directory(directory, DirectoryUse::read));
   if (opened.presence != Presence::here) return result;
   std::vector<char> buffer(kNamesBuffer);
   DirectoryNames names;
   TRY(read_names(tree, opened.fd.get(), directory, buffer, names));
-  const ListRange range{std::string(prefix), "", ""};
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names.type(i) != DirectoryNames::Type::directory) continue;
     std::string key = std::string(directory).append(names.name(i)) + '/';
@@ -43,13 +43,14 @@ Result<std::string> DirectoryReader::identity() {
 
 // Cuts before directories, as many levels down as it takes to have enough of them. The bounds are keys, whatever exists at them: so the
 // ranges tile, also for keys that come later.
-Result<std::vector<ListRange>> DirectoryReader::split(std::string_view prefix, unsigned wanted) {
+Result<std::vector<ListRange>> DirectoryReader::split(const ListRange& range, const SplitHints& hints) {
   constexpr int kDeepest = 16;
-  std::vector<ListRange> ranges = {{std::string(prefix), "", ""}};
+  const unsigned wanted = hints.wanted;
+  std::vector<ListRange> ranges = {range};
   if (wanted <= 1) return ranges;
   std::vector<std::string> cuts;
   {
-    TRY_ASSIGN(const std::vector<std::string> top, subdirectories(tree_, split_key(prefix).directory, prefix));
+    TRY_ASSIGN(const std::vector<std::string> top, subdirectories(tree_, split_key(range.prefix).directory, range));
     append_some(cuts, top);
   }
   std::vector<std::string> lowest = cuts;
@@ -57,20 +58,30 @@ Result<std::vector<ListRange>> DirectoryReader::split(std::string_view prefix, u
     std::vector<std::string> lower;
     for (const std::string& directory : lowest) {
       // One that cannot be read is not cut: the listing of its range will say so, and the others go on.
-      const auto below = subdirectories(tree_, directory, prefix);
+      const auto below = subdirectories(tree_, directory, range);
       if (below) append_some(lower, *below);
     }
     cuts.insert(cuts.end(), lower.begin(), lower.end());
     lowest = std::move(lower);
   }
+  // Of a directory around a bound some keys are inside, its own name is not.
+  std::erase_if(cuts, [&](const std::string& cut) { return cut <= range.after || (!range.until.empty() && cut >= range.until); });
   std::sort(cuts.begin(), cuts.end());
-  const std::size_t parts = std::min<std::size_t>(wanted, cuts.size());
+  const std::size_t parts = std::min<std::size_t>(wanted, cuts.size() + 1);
   for (std::size_t i = 1; i < parts; ++i) {
     std::string& cut = cuts[cuts.size() * i / parts];
     ranges.back().until = cut;
-    ranges.push_back({std::string(prefix), std::move(cut), ""});
+    ranges.push_back({range.prefix, std::move(cut), range.until});
   }
   return ranges;
+}
+
+// The kernel reads directories on the thread that asks.
+ListingLimits DirectoryReader::listing_limits() {
+  constexpr unsigned kMost = 8;
+  constexpr std::uint64_t kWorthwhile = 2000;
+  const unsigned workers = std::clamp(std::thread::hardware_concurrency(), 2U, kMost);
+  return {workers, workers, kWorthwhile};
 }
 
 Result<std::unique_ptr<Listing>> DirectoryReader::list(const ListRange& range) {

@@ -33,7 +33,8 @@ class DirectoryStore final : public ObjectStore {
 
   Result<std::string> identity() override { return reader_.identity(); }
   Result<Timestamp> server_time() override { return reader_.server_time(); }
-  Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) override { return reader_.split(prefix, wanted); }
+  Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override { return reader_.split(range, hints); }
+  ListingLimits listing_limits() override { return reader_.listing_limits(); }
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override { return reader_.list(range); }
   Result<ObjectMeta> head(const ObjectKey& key) override { return reader_.head(key); }
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override { return reader_.inspect(keys); }

@@ -1,5 +1,7 @@
 #include "store/s3/s3_listing.h"
 
+#include <algorithm>
+
 #include "base/format.h"
 #include "base/text.h"
 #include "store/s3/s3_xml.h"
@@ -8,9 +10,9 @@ namespace heimdall {
 
 namespace {
 
-constexpr std::size_t kPageKeys = 1000;
 // 1000 keys of 1024 bytes, each encoded in three, and as much again for the rest.
-constexpr std::size_t kMaxPageBytes = std::size_t{8} << 20;
+constexpr std::size_t kMaxBytesPerKey = std::size_t{8} << 10;
+constexpr std::size_t kLeastPageBytes = std::size_t{1} << 20;
 
 std::string_view trimmed(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
@@ -35,17 +37,39 @@ S3Call list_call(const S3Endpoint& endpoint, std::string prefix, std::size_t max
   call.query = {{"list-type", "2"}, {"encoding-type", "url"}, {"max-keys", std::to_string(max_keys)}};
   if (!prefix.empty()) call.query.emplace_back("prefix", std::move(prefix));
   call.intent = {format("list bucket '{}'", endpoint.bucket()), "s3:ListBucket", "the bucket"};
-  call.max_answer_bytes = kMaxPageBytes;
+  call.max_answer_bytes = std::max(kLeastPageBytes, max_keys * kMaxBytesPerKey);
   return call;
 }
 
-S3Listing::S3Listing(S3Session& session, ListRange range)
-    : session_(session), range_(std::move(range)), asked_prefix_(askable_prefix(range_.prefix)) {
+// Control characters are refused in markers, and so is what is no UTF-8.
+std::string askable_marker(std::string_view key) {
+  const auto control = std::ranges::find_if(key, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  key = key.substr(0, static_cast<std::size_t>(control - key.begin()));
+  while (!is_utf8(key)) key.remove_suffix(1);
+  return std::string(key);
+}
+
+namespace {
+
+std::string start_of(const S3Profile& profile, const ListRange& range, const std::string& asked_prefix) {
+  if (!profile.starts_anywhere) return {};
+  std::string marker = askable_marker(range.after);
+  // What lies before the prefix leads to its beginning by itself.
+  return marker > asked_prefix ? marker : std::string();
+}
+
+}  // namespace
+
+S3Listing::S3Listing(S3Session& session, const S3Profile& profile, ListRange range)
+    : session_(session), range_(std::move(range)), page_keys_(profile.page_keys),
+      asked_prefix_(askable_prefix(range_.narrowed.empty() ? range_.prefix : range_.narrowed)),
+      start_after_(start_of(profile, range_, asked_prefix_)), previous_(start_after_) {
   is_done_ = !range_.until.empty() && range_.after >= range_.until;
 }
 
 S3Call S3Listing::call(const std::string& token) const {
-  S3Call call = list_call(session_.endpoint(), asked_prefix_, kPageKeys);
+  S3Call call = list_call(session_.endpoint(), asked_prefix_, page_keys_);
+  if (token.empty() && !start_after_.empty()) call.query.emplace_back("start-after", start_after_);
   if (!token.empty()) call.query.emplace_back("continuation-token", token);
   return call;
 }

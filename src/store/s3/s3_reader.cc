@@ -3,6 +3,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "store/s3/http_date.h"
+#include "store/s3/s3_cutter.h"
 #include "store/s3/s3_inspect.h"
 #include "store/s3/s3_listing.h"
 #include "store/s3/s3_xml.h"
@@ -60,13 +61,33 @@ Result<Timestamp> S3Reader::server_time() {
                "ages of objects need the server's clock; look for a proxy that takes the header away"};
 }
 
-// One range until ranges are cut at keys: always right.
-Result<std::vector<ListRange>> S3Reader::split(std::string_view prefix, unsigned) {
-  return std::vector<ListRange>{{std::string(prefix), "", ""}};
+// What the configuration says, else what the server calls itself.
+Result<S3Profile> S3Reader::profile() {
+  if (session_->options().server) return profile_of(*session_->options().server);
+  if (session_->endpoint().is_aws()) return profile_of(S3Server::aws);
+  if (const auto known = *server_.lock()) return profile_of(*known);
+  TRY_ASSIGN(const HttpResponse found, head_bucket());
+  const S3Server server = detect_s3_server(found.header("Server"));
+  *server_.lock() = server;
+  return profile_of(server);
+}
+
+Result<std::vector<ListRange>> S3Reader::split(const ListRange& range, const SplitHints& hints) {
+  TRY_ASSIGN(const S3Profile here, profile());
+  return S3Cutter(*session_, here, range, hints).cut();
 }
 
 Result<std::unique_ptr<Listing>> S3Reader::list(const ListRange& range) {
-  return std::unique_ptr<Listing>(std::make_unique<S3Listing>(*session_, range));
+  TRY_ASSIGN(const S3Profile here, profile());
+  return std::unique_ptr<Listing>(std::make_unique<S3Listing>(*session_, here, range));
+}
+
+ListingLimits S3Reader::listing_limits() {
+  const auto here = profile();
+  // One that cannot be asked will be told by the first request that counts.
+  ListingLimits limits = here ? here->limits : ListingLimits{};
+  if (const auto fixed = session_->options().in_flight) limits.first = limits.most = *fixed;
+  return limits;
 }
 
 Result<ObjectMeta> S3Reader::head(const ObjectKey& key) { return std::move(S3Inspection(*session_).head({&key, 1}).front()); }

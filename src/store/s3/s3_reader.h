@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "base/guarded.h"
 #include "ports/object_store.h"
+#include "store/s3/s3_profile.h"
 #include "store/s3/s3_session.h"
 
 namespace heimdall {
@@ -19,8 +21,10 @@ class S3Reader final : public ObjectReader {
 
   Result<std::string> identity() override;
   Result<Timestamp> server_time() override;
-  Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) override;
+  Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override;
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override;
+  ListingLimits listing_limits() override;
+  std::uint64_t pushbacks() const override { return session_->pushbacks(); }
   Result<ObjectMeta> head(const ObjectKey& key) override;
   // By list pages where these find at least one key in three objects, else by HEADs in parallel. Presence in a list is believed, absence never.
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
@@ -32,8 +36,10 @@ class S3Reader final : public ObjectReader {
 
  private:
   Result<HttpResponse> head_bucket();
+  Result<S3Profile> profile();
 
   std::unique_ptr<S3Session> session_;
+  Guarded<std::optional<S3Server>> server_;  // once it is known
 };
 
 }  // namespace heimdall

@@ -27,7 +27,8 @@ Result<std::unique_ptr<S3Session>> S3Session::open(S3Options options, Clock& clo
   HttpClientOptions http;
   http.ca_file = options.ca_file;
   if (http.ca_file.empty() && options.environment) http.ca_file = options.environment("AWS_CA_BUNDLE").value_or("");
-  http.max_connections = std::max(1U, options.max_in_flight);
+  // One more per listing: the next page is on its way while the last one is judged.
+  http.max_connections = std::max(1U, options.max_in_flight) + options.in_flight.value_or(profile_of(S3Server::aws).limits.most);
   TRY_ASSIGN(std::unique_ptr<HttpClient> client, HttpClient::create(std::move(http)));
   return std::unique_ptr<S3Session>(new S3Session(std::move(options), std::move(endpoint), clock, std::move(client)));
 }
@@ -124,6 +125,7 @@ Result<HttpResponse> S3Session::finish(Pending pending) {
     }
     if (!remedy(verdict, pending.used_, applied)) {
       Error error = std::move(verdict.result).error();
+      if (error.code == ErrorCode::throttled) ++pushbacks_;
       const auto wait = retry_.next(error, attempt, RetryPolicy::Effect::none);
       // Nothing was to change, so nothing is in doubt.
       if (error.code == ErrorCode::in_doubt) error.code = ErrorCode::unavailable;

@@ -80,6 +80,9 @@ class S3Session {
     return retry_.next(error, attempt, RetryPolicy::Effect::mutates);
   }
 
+  // How often the server said "not now" to a read.
+  std::uint64_t pushbacks() const { return pushbacks_; }
+
   const S3Endpoint& endpoint() const { return endpoint_; }
   const S3Options& options() const { return options_; }
   Clock& clock() { return clock_; }
@@ -114,6 +117,7 @@ class S3Session {
   CredentialSource reading_;
   std::optional<CredentialSource> deleting_;
   RetryPolicy retry_;
+  std::atomic<std::uint64_t> pushbacks_{0};
   std::atomic<std::chrono::nanoseconds> clock_offset_{std::chrono::nanoseconds(0)};  // server's clock - ours, for signatures only
 };
 

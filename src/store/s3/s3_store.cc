@@ -28,8 +28,10 @@ class S3Store final : public ObjectStore {
 
   Result<std::string> identity() override { return reader_.identity(); }
   Result<Timestamp> server_time() override { return reader_.server_time(); }
-  Result<std::vector<ListRange>> split(std::string_view prefix, unsigned wanted) override { return reader_.split(prefix, wanted); }
+  Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override { return reader_.split(range, hints); }
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override { return reader_.list(range); }
+  ListingLimits listing_limits() override { return reader_.listing_limits(); }
+  std::uint64_t pushbacks() const override { return reader_.pushbacks(); }
   Result<ObjectMeta> head(const ObjectKey& key) override { return reader_.head(key); }
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
   Result<StoreFacts> facts() override { return reader_.facts(); }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "ports/object_store.h"
 #include "store/s3/credentials.h"
+#include "store/s3/s3_profile.h"
 
 namespace heimdall {
 
@@ -22,7 +23,9 @@ struct S3Options {
   Environment environment;                             // where the names in the places are looked up
   std::string ca_file;                                 // PEM; empty: AWS_CA_BUNDLE, else the system's
   std::chrono::milliseconds request_timeout = std::chrono::seconds(20);
-  unsigned max_in_flight = 16;  // requests at one time
+  unsigned max_in_flight = 16;  // requests at one time, beside those of listings
+  std::optional<S3Server> server;     // unset: found out
+  std::optional<unsigned> in_flight;  // listings at one time; unset: as many as bring the most
 };
 
 // A bucket behind the S3 API, for planning: HEAD, GET and LIST only.

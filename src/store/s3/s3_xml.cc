@@ -193,6 +193,32 @@ Result<void> ListPage::visit(std::string_view prefix, std::string& previous,
   return {};
 }
 
+Result<NamesPage> parse_names_page(const std::string& body, std::string_view prefix) {
+  return with_root<NamesPage>(body, "ListBucketResult", [&](const pugi::xml_node& root) -> Result<NamesPage> {
+    NamesPage page;
+    const bool is_encoded = text_of(root, "EncodingType") == "url";
+    const auto take = [&](std::string_view text) -> Result<void> {
+      std::string name(text);
+      if (is_encoded && !url_decode(text, name)) return corrupt(format("the list has a name that is not encoded as it says: '{}'", printable(text)));
+      if (!name.starts_with(prefix)) return corrupt(format("the list of '{}' has '{}': the server does not heed the prefix", printable(prefix), printable(name)));
+      if (is_encoded || name.find(kReplacement) == std::string::npos) page.names.push_back(std::move(name));
+      return {};
+    };
+    for (const pugi::xml_node& node : root.children("Contents")) {
+      ++page.objects;
+      TRY(take(text_of(node, "Key")));
+    }
+    for (const pugi::xml_node& node : root.children("CommonPrefixes")) TRY(take(text_of(node, "Prefix")));
+    const std::string_view truncated = text_of(root, "IsTruncated");
+    if (truncated != "true" && truncated != "false") return corrupt("the list does not say whether it ends here (IsTruncated)");
+    if (truncated == "true") {
+      page.next_token = text_of(root, "NextContinuationToken");
+      if (page.next_token.empty()) return corrupt("the list goes on but has no NextContinuationToken");
+    }
+    return page;
+  });
+}
+
 std::optional<S3Problem> parse_problem(const std::string& body) {
   pugi::xml_document document;
   if (!document.load_buffer(body.data(), body.size(), kParse, pugi::encoding_utf8)) return std::nullopt;

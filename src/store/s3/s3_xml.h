@@ -48,6 +48,14 @@ class ListPage {
   std::string next_token_;
 };
 
+// One page of ListObjectsV2 with delimiter=/: what lies right below a prefix.
+struct NamesPage {
+  std::vector<std::string> names;  // keys, and directories with their '/'; those that XML cannot carry are left out
+  std::size_t objects = 0;         // so many of them are keys
+  std::string next_token;          // empty: the list ends here
+};
+Result<NamesPage> parse_names_page(const std::string& body, std::string_view prefix);
+
 // What an answer that is no success says. nullopt: this is no error document of S3, so no S3 server may have written it.
 struct S3Problem {
   std::string code;
