@@ -1,6 +1,7 @@
 """Deleting from a real MinIO: a sweep with its rechecks against programs that only delete."""
 
 import itertools
+import shutil
 import tempfile
 
 from . import minio, postgres
@@ -17,7 +18,9 @@ KEPT = "kept/by-a-row.npy"
 def measure(bench):
     count = bench.pick(20_000, 200_000)
     numbers = itertools.count()
-    with Server(bench.top, "minio", bench.work / "minio-deletes") as store, Server(bench.top, "postgresql") as database, tempfile.NamedTemporaryFile("w+") as names:
+    data = bench.work / "minio-deletes"
+    shutil.rmtree(data, ignore_errors=True)  # of a run that was ended
+    with Server(bench.top, "minio", data) as store, Server(bench.top, "postgresql") as database, tempfile.NamedTemporaryFile("w+") as names:
         endpoint, keys, url = store.facts["endpoint"], store.keys(), database.facts["url"]
         names.writelines(key + "\n" for key in minio.keys(count))
         names.flush()
@@ -59,6 +62,7 @@ def measure(bench):
             **{f"boto3 delete_objects, {threads} thread{'s' * (threads > 1)}": boto3(threads) for threads in (1, 2, 4, 8)},
         }
         runs = in_turn({name: on_a_copy(name, program) for name, program in programs.items()}, bench.pick(1, bench.rounds))
+    shutil.rmtree(data)
     return {"objects": count, "programs": [{"program": name, **summary(r), "objects_per_second": int(count / median(r, "wall"))} for name, r in runs.items()]}
 
 

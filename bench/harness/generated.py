@@ -25,5 +25,6 @@ def counted(figures, store):
     stats = store.stats()
     figures["lists"] = stats["requests"]["list"]
     figures["most_in_flight"] = stats["most_in_flight"]
+    figures["list_seconds"] = stats["list_seconds"]
     figures["keys_served"] = stats["keys_served"]
     return figures

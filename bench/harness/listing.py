@@ -37,9 +37,10 @@ def measure_size(bench, count, store, database):
     endpoint, keys = store.facts["endpoint"], store.keys()
     product = Product(bench.binary, bench.work / "listing", endpoint, bucket, f'database: main, query: "{QUERY}"', server="minio",
                       database=database.facts["url"])
-    mc = {**keys, "MC_CONFIG_DIR": str(bench.work / "mc"), f"MC_HOST_bench": endpoint.replace("://", f"://{keys['AWS_ACCESS_KEY_ID']}:{keys['AWS_SECRET_ACCESS_KEY']}@")}
+    mc = {**keys, "MC_CONFIG_DIR": str(bench.work / "mc"), "MC_HOST_bench": endpoint.replace("://", f"://{keys['AWS_ACCESS_KEY_ID']}:{keys['AWS_SECRET_ACCESS_KEY']}@")}
     rclone = {**keys, "RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_BENCH_TYPE": "s3", "RCLONE_CONFIG_BENCH_PROVIDER": "Minio",
-              "RCLONE_CONFIG_BENCH_ENV_AUTH": "true", "RCLONE_CONFIG_BENCH_ENDPOINT": endpoint}
+              "RCLONE_CONFIG_BENCH_ENV_AUTH": "true", "RCLONE_CONFIG_BENCH_ENDPOINT": endpoint,
+              "AWS_CA_BUNDLE": ""}  # rclone 1.60 fails where it is set
     paged = tempfile.NamedTemporaryFile("w+")
     paged.write(streams(count))
     paged.flush()

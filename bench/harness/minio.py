@@ -12,9 +12,6 @@ import time
 import urllib.request
 import uuid
 
-import boto3
-import botocore.config
-
 OLD = "2025-10-01T00:00:00Z"
 
 
@@ -26,6 +23,10 @@ def keys(count):
 
 
 def client(facts, connections=16):
+    # Here, so that bench/run can be asked for help, and install, before they are there.
+    import boto3
+    import botocore.config
+
     return boto3.client("s3", endpoint_url=facts["endpoint"], region_name="us-east-1", aws_access_key_id=facts["access_key"],
                         aws_secret_access_key=facts["secret_key"],
                         config=botocore.config.Config(s3={"addressing_style": "path"}, proxies={}, max_pool_connections=connections))

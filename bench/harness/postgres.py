@@ -1,6 +1,7 @@
 """References in PostgreSQL: a whole scan against COPY into nothing."""
 
 import subprocess
+import tempfile
 
 from .measure import Failed, in_turn, median, run, summary
 from .product import Product, bucket_of
@@ -19,7 +20,7 @@ def _psql(url, statement, **more):
 
 def begin_rows(url):
     """A fresh table `samples (id, storage_path)`, and a process that copies lines into the second column."""
-    if _psql(url, "DROP TABLE IF EXISTS samples; CREATE TABLE samples (id bigserial PRIMARY KEY, storage_path text NOT NULL)").wait() != 0:
+    if _psql(url, "SET client_min_messages = warning; DROP TABLE IF EXISTS samples; CREATE TABLE samples (id bigserial PRIMARY KEY, storage_path text NOT NULL)").wait() != 0:
         raise Failed("psql failed")
     return ["psql", "-qX", url, "-v", "ON_ERROR_STOP=1", "-c", r"COPY samples (storage_path) FROM STDIN"]
 
@@ -41,7 +42,9 @@ def make_rows(url, keys):
 
 def measure(bench):
     count = bench.pick(500_000, 10_000_000)
-    with Server(bench.top, "postgresql", bench.work / "postgresql") as database, Loopback(bench.loopback, "hierarchical", OBJECTS) as store:
+    # On a disk, and below directories that PostgreSQL's own user may pass.
+    with (tempfile.TemporaryDirectory(prefix="heimdall-bench.", dir="/var/tmp") as data, Server(bench.top, "postgresql", data) as database,
+          Loopback(bench.loopback, "hierarchical", OBJECTS) as store):
         url = database.facts["url"]
         bench.say(f"making {count:,} rows")
         names = subprocess.Popen([bench.loopback, "references", "--shape", "hierarchical", "--count", str(count), "--orphan-every", "0"],

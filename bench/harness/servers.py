@@ -20,7 +20,7 @@ class Server:
 
     def keys(self):
         return {"AWS_ACCESS_KEY_ID": self.facts["access_key"], "AWS_SECRET_ACCESS_KEY": self.facts["secret_key"], "AWS_REGION": "us-east-1",
-                "AWS_DEFAULT_REGION": "us-east-1"}
+                "AWS_DEFAULT_REGION": "us-east-1", "NO_PROXY": "127.0.0.1"}
 
     def close(self):
         self.process.stdin.close()
@@ -36,7 +36,7 @@ class Server:
 class Loopback:
     """heimdall-loopback: generated objects, and the references to them."""
 
-    KEYS = {"AWS_ACCESS_KEY_ID": "loopback", "AWS_SECRET_ACCESS_KEY": "not-looked-at", "AWS_REGION": "us-east-1"}
+    KEYS = {"AWS_ACCESS_KEY_ID": "loopback", "AWS_SECRET_ACCESS_KEY": "not-looked-at", "AWS_REGION": "us-east-1", "NO_PROXY": "127.0.0.1"}
 
     def __init__(self, binary, shape, count, *options, cpu=None, orphan_every=10, dangling=0):
         self.binary = binary

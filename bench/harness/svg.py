@@ -22,10 +22,12 @@ def short(n):
 
 
 class _Axis:
-    def __init__(self, values, begin, end, is_log):
+    def __init__(self, values, begin, end, is_log, ticks=None):
         low, high = min(values), max(values)
         self.is_log = is_log
-        if is_log:
+        if is_log and ticks:
+            self.low, self.high, self.ticks = math.log10(low), math.log10(high), ticks
+        elif is_log:
             self.low, self.high = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
             self.high = max(self.high, self.low + 1)
             self.ticks = [10.0 ** e for e in range(self.low, self.high + 1)]
@@ -48,10 +50,10 @@ def _frame(title, x_label, y_label, height=HEIGHT):
             if y_label else ""]
 
 
-def lines(title, x_label, y_label, series, log_x=True, log_y=True):
-    """`series`: {name: [(x, y), ...]}."""
+def lines(title, x_label, y_label, series, log_x=True, log_y=True, x_ticks=None):
+    """`series`: {name: [(x, y), ...]}. Logarithmic axes have a tick per power of ten, or `x_ticks`."""
     points = [point for line in series.values() for point in line]
-    x = _Axis([p[0] for p in points], LEFT, WIDTH - RIGHT, log_x)
+    x = _Axis([p[0] for p in points], LEFT, WIDTH - RIGHT, log_x, x_ticks)
     y = _Axis([p[1] for p in points], HEIGHT - BOTTOM, TOP, log_y)
     parts = _frame(title, x_label, y_label)
     for tick in x.ticks:
@@ -64,7 +66,8 @@ def lines(title, x_label, y_label, series, log_x=True, log_y=True):
     for (name, line), colour in zip(series.items(), COLOURS):
         path = " ".join(f"{x.at(px):.1f},{y.at(py):.1f}" for px, py in line)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        parts += [f'<circle cx="{x.at(px):.1f}" cy="{y.at(py):.1f}" r="3.5" fill="{colour}"/>' for px, py in line]
+        if len(line) <= 20:
+            parts += [f'<circle cx="{x.at(px):.1f}" cy="{y.at(py):.1f}" r="3.5" fill="{colour}"/>' for px, py in line]
         labels.append([y.at(line[-1][1]) + 4, x.at(line[-1][0]), name, colour])
     floor = 0
     for label in sorted(labels):  # beside the end of each line, none over another

@@ -79,7 +79,7 @@ Answer Bucket::answer(const Request& request) {
 }
 
 Answer Bucket::route(const Request& request) {
-  if (request.path == "/") {
+  if (request.path.empty() || request.path == "/") {
     stats_.count(Kind::list_buckets);
     return xml(format("<ListAllMyBucketsResult><Owner><ID>loopback</ID></Owner><Buckets><Bucket><Name>{}</Name><CreationDate>{}</CreationDate></Bucket>"
                       "</Buckets></ListAllMyBucketsResult>", name_, last_modified_));
