@@ -43,10 +43,12 @@ class RangeScan {
   // `early` is the beginning of this range.
   Result<RangeResult> run(RangePool& pool, RangePool::Work& work, InFlight& in_flight, EarlyPages early, const std::stop_token& stop) {
     const ListRange& range = RangePool::range_of(work);
+    // What began early was asked for all of the prefix; the pool says where it ends.
+    const ListRange asked = early.listing ? ListRange{range.prefix, "", ""} : range;
     bool is_last = false;
     for (ObjectPage& page : early.pages) {
       page_ = std::move(page);
-      TRY_ASSIGN(const RangePool::Share share, take_page(pool, work, range));
+      TRY_ASSIGN(const RangePool::Share share, take_page(pool, work, asked));
       is_last = share.is_last;
       if (is_last) break;
     }
@@ -59,7 +61,7 @@ class RangeScan {
       InFlight::Turn turn(in_flight, stop);
       if (stop.stop_requested()) return Error{ErrorCode::cancelled, "the scan was interrupted"};
       TRY_ASSIGN(const PageStatus status, early.listing->next(page_));
-      TRY_ASSIGN(const RangePool::Share share, take_page(pool, work, range));
+      TRY_ASSIGN(const RangePool::Share share, take_page(pool, work, asked));
       turn.listed(share.keys);
       is_last = share.is_last || status == PageStatus::last;
     }
