@@ -57,6 +57,12 @@ struct DeleteFacts {
   std::string not_told = {};       // what `writing` could not try or tidy up, and why; one sentence, or empty
 };
 
+// How hard the store finds what is asked of it.
+struct StoreStrain {
+  std::uint64_t push_backs = 0;         // answers so far that said "slow down", or did not come in time
+  std::chrono::nanoseconds latency{0};  // of a request that changes nothing, lately; 0: not known
+};
+
 // The half of a store that cannot change anything: all that planning ever gets. Thread-safe.
 class ObjectReader {
  public:
@@ -81,6 +87,8 @@ class ObjectReader {
   virtual std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) = 0;
 
   virtual Result<StoreFacts> facts() { return StoreFacts{}; }
+
+  virtual StoreStrain strain() const { return {}; }
 };
 
 // What became of one object of a remove().

@@ -25,6 +25,7 @@ class S3Reader final : public ObjectReader {
   // By list pages where these find at least one key in three objects, else by HEADs in parallel. Presence in a list is believed, absence never.
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
   Result<StoreFacts> facts() override;
+  StoreStrain strain() const override { return session_->strain(); }
 
   S3Session& session() const { return *session_; }
   // The name of the bucket at this endpoint, whatever else it is called.

@@ -71,6 +71,22 @@ S3Session::Pending S3Session::send(S3Call call, Power power, const SendGate* gat
   return pending;
 }
 
+Result<HttpResponse> S3Session::read(S3Call call) {
+  const BootTime begun = clock_.boot_now();
+  auto result = finish(start(std::move(call)));
+  // Of several at once the last one wins: this is a smoothed figure.
+  if (const auto took = clock_.boot_now() - begun; result) {
+    const auto before = latency_.load();
+    latency_ = before.count() == 0 ? took : before + (took - before) / 4;
+  }
+  return result;
+}
+
+// A time-out or a reset is in_doubt, whatever the request.
+void S3Session::note_strain(const Result<HttpResponse>& result) {
+  if (!result && (result.error().code == ErrorCode::throttled || result.error().code == ErrorCode::in_doubt)) note_push_back();
+}
+
 S3Session::Pending S3Session::start(S3Call call) { return send(std::move(call), Power::reading, nullptr); }
 
 S3Session::Verdict S3Session::judge(const S3Call& call, Result<HttpResponse> answer, Power power) {
@@ -118,6 +134,7 @@ Result<HttpResponse> S3Session::finish(Pending pending) {
   Remedies applied;
   for (int attempt = 1;; ++attempt) {
     Verdict verdict = judge(pending.call_, pending.get(), Power::reading);
+    note_strain(verdict.result);
     if (verdict.result) {
       retry_.succeeded();
       return std::move(verdict.result);
@@ -144,6 +161,7 @@ S3Session::Pending S3Session::start_change(S3Call call, const SendGate& gate) { 
 
 Result<HttpResponse> S3Session::finish_change(Pending pending) {
   Verdict verdict = judge(pending.call_, pending.get(), Power::deleting);
+  note_strain(verdict.result);
   if (verdict.result) {
     retry_.succeeded();
     return std::move(verdict.result);

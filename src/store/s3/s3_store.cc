@@ -33,6 +33,7 @@ class S3Store final : public ObjectStore {
   Result<ObjectMeta> head(const ObjectKey& key) override { return reader_.head(key); }
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
   Result<StoreFacts> facts() override { return reader_.facts(); }
+  StoreStrain strain() const override { return reader_.strain(); }
 
   std::size_t max_batch() const override { return kMaxBatch; }
   Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) override;
