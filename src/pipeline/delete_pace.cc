@@ -33,8 +33,9 @@ Pace::Options places_of(const std::vector<std::size_t>& sizes) {
 
 }  // namespace
 
-DeletePace::DeletePace(const BucketPolicy& policy, std::size_t most_in_batch, BootTime now)
-    : sizes_(sizes_up_to(most_in_batch)), workers_(workers_of(policy)), size_(places_of(sizes_)), begun_(now) {}
+DeletePace::DeletePace(const BucketPolicy& policy, std::size_t most_in_batch, const StoreStrain& strain, BootTime now)
+    : latency_target_(policy.latency_target), sizes_(sizes_up_to(most_in_batch)), workers_(workers_of(policy)), size_(places_of(sizes_)),
+      begun_(now), push_backs_(strain.push_backs) {}
 
 void DeletePace::begin_window(BootTime now) {
   begun_ = now;
@@ -49,7 +50,8 @@ void DeletePace::batch_ended(const EndedBatch& batch, BootTime now) {
   was_late_ = was_late_ || batch.was_late;
   const bool is_pushed_back = was_late_ || batch.strain.push_backs > push_backs_;
   push_backs_ = batch.strain.push_backs;
-  if (left_over_ > 0 && !is_pushed_back) {
+  // It tells of the level before; so does a push-back that was already on its way.
+  if (left_over_ > 0) {
     if (--left_over_ == 0) begin_window(now);
     return;
   }
@@ -61,21 +63,20 @@ void DeletePace::batch_ended(const EndedBatch& batch, BootTime now) {
   const std::size_t size_before = batch_size();
   feed({objects_, elapsed, batch.strain.latency, is_pushed_back ? PaceWindow::Push::back : PaceWindow::Push::none});
   begin_window(now);
-  // Those who began before tell of the level before; so does a push-back that is still on its way.
   left_over_ = workers() != before || batch_size() != size_before ? batch.others_under_way : 0;
 }
 
 void DeletePace::feed(const PaceWindow& window) {
-  const bool only_size_is_left = workers_.level() == 1 && window.push == PaceWindow::Push::back;
-  if (only_size_is_left) size_.window(window);
-  if (!tries_size_ || window.push == PaceWindow::Push::back) {
-    workers_.window(window);
-    tries_size_ = workers_.is_settled();
+  const bool is_pushed_back = window.push == PaceWindow::Push::back;
+  const bool is_too_slow = latency_target_ && window.latency > *latency_target_;
+  if (tries_size_ && !is_pushed_back && !is_too_slow) {
+    size_.window(window);
+    tries_size_ = !size_.is_settled();
     return;
   }
-  // A latency target is kept by the number alone; a size that is too slow for it ends its turn.
-  size_.window(window);
-  tries_size_ = !size_.is_settled();
+  workers_.window(window);
+  if (is_pushed_back && workers_.wants_pause()) size_.window(window);  // fewer at once there cannot be
+  tries_size_ = workers_.is_settled();
 }
 
 }  // namespace heimdall

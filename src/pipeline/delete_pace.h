@@ -18,8 +18,8 @@ class DeletePace {
  public:
   static constexpr unsigned kMostWorkers = 8;
 
-  // `most_in_batch`: what policy and store allow.
-  DeletePace(const BucketPolicy& policy, std::size_t most_in_batch, BootTime now);
+  // `most_in_batch`: what policy and store allow. `strain`: the store's before the first batch.
+  DeletePace(const BucketPolicy& policy, std::size_t most_in_batch, const StoreStrain& strain, BootTime now);
 
   unsigned workers() const { return workers_.level(); }
   std::size_t batch_size() const { return sizes_[size_.level() - 1]; }
@@ -41,6 +41,7 @@ class DeletePace {
   void begin_window(BootTime now);
   void feed(const PaceWindow& window);
 
+  std::optional<std::chrono::nanoseconds> latency_target_;
   std::vector<std::size_t> sizes_;
   Pace workers_;
   Pace size_;  // its level counts places in sizes_, from 1
@@ -49,7 +50,7 @@ class DeletePace {
   unsigned batches_ = 0;
   std::uint64_t objects_ = 0;
   unsigned left_over_ = 0;  // batches of the level before, which belong to no window
-  std::uint64_t push_backs_ = 0;
+  std::uint64_t push_backs_;
   bool was_late_ = false;
 };
 

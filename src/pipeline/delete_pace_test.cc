@@ -55,15 +55,15 @@ double minio(unsigned workers, std::size_t size) {
 }
 
 TEST(DeletePaceTest, begins_with_two_at_once_and_the_largest_batches) {
-  DeletePace pace(automatic(), 1000, BootTime{});
+  DeletePace pace(automatic(), 1000, {}, BootTime{});
   EXPECT_EQ(pace.workers(), 2U);
   EXPECT_EQ(pace.batch_size(), 1000U);
-  EXPECT_EQ(DeletePace(automatic(), 7, BootTime{}).batch_size(), 7U);
+  EXPECT_EQ(DeletePace(automatic(), 7, {}, BootTime{}).batch_size(), 7U);
 }
 
 TEST(DeletePaceTest, a_fixed_number_stays) {
   for (const unsigned workers : {1U, 3U, 8U}) {
-    DeletePace pace(fixed(workers), 1000, BootTime{});
+    DeletePace pace(fixed(workers), 1000, {}, BootTime{});
     run(pace, minio, 200'000, 1);
     EXPECT_EQ(pace.workers(), workers);
   }
@@ -71,9 +71,9 @@ TEST(DeletePaceTest, a_fixed_number_stays) {
 
 TEST(DeletePaceTest, is_nearly_as_fast_as_the_best_fixed_number) {
   for (unsigned seed = 1; seed <= 20; ++seed) {
-    DeletePace best(fixed(2), 1000, BootTime{});
+    DeletePace best(fixed(2), 1000, {}, BootTime{});
     const double at_best = run(best, minio, 1'000'000, seed);
-    DeletePace pace(automatic(), 1000, BootTime{});
+    DeletePace pace(automatic(), 1000, {}, BootTime{});
     EXPECT_LE(run(pace, minio, 1'000'000, seed), 1.1 * at_best) << "seed " << seed;
   }
 }
@@ -81,32 +81,48 @@ TEST(DeletePaceTest, is_nearly_as_fast_as_the_best_fixed_number) {
 // AWS and its kin are bound by latency: they take as many as they are given.
 TEST(DeletePaceTest, goes_up_where_more_at_once_bring_more) {
   const Surface distant = [](unsigned workers, std::size_t size) { return workers * static_cast<double>(size) / 0.3; };
-  DeletePace pace(automatic(), 1000, BootTime{});
+  DeletePace pace(automatic(), 1000, {}, BootTime{});
   run(pace, distant, 300'000, 1);
   EXPECT_EQ(pace.best_workers(), 8U);
 }
 
 TEST(DeletePaceTest, finds_that_smaller_batches_are_better) {
   const Surface slow_with_many = [](unsigned workers, std::size_t size) { return minio(workers, 1000) * (size > 250 ? 0.5 : 1.0); };
-  DeletePace pace(automatic(), 1000, BootTime{});
+  DeletePace pace(automatic(), 1000, {}, BootTime{});
   run(pace, slow_with_many, 500'000, 1);
   EXPECT_LE(pace.batch_size(), 250U);
 }
 
 TEST(DeletePaceTest, steps_back_at_once_when_pushed_back) {
-  DeletePace pace(fixed(1), 1000, BootTime{});
+  DeletePace pace(fixed(1), 1000, {}, BootTime{});
   pace.batch_ended({1000, false, 0, {.push_backs = 1}}, BootTime{10ms});
   EXPECT_EQ(pace.batch_size(), 250U) << "there is no smaller number";
-  DeletePace two(automatic(), 1000, BootTime{});
+  DeletePace two(automatic(), 1000, {}, BootTime{});
   two.batch_ended({1000, true, 1, {}}, BootTime{10ms});
   EXPECT_EQ(two.workers(), 1U);
   EXPECT_EQ(two.batch_size(), 1000U);
 }
 
+// What eight batches say of one moment is one push-back.
+TEST(DeletePaceTest, steps_back_once_for_all_batches_that_were_under_way) {
+  DeletePace pace(automatic(), 1000, {}, BootTime{});
+  pace.batch_ended({1000, false, 1, {.push_backs = 1}}, BootTime{10ms});
+  ASSERT_EQ(pace.workers(), 1U);
+  pace.batch_ended({1000, false, 0, {.push_backs = 2}}, BootTime{20ms});
+  EXPECT_EQ(pace.batch_size(), 1000U);
+  EXPECT_FALSE(pace.wants_pause());
+}
+
+TEST(DeletePaceTest, what_the_store_said_before_the_sweep_does_not_count) {
+  DeletePace pace(automatic(), 1000, {.push_backs = 7}, BootTime{});
+  pace.batch_ended({1000, false, 1, {.push_backs = 7}}, BootTime{10ms});
+  EXPECT_EQ(pace.workers(), 2U);
+}
+
 TEST(DeletePaceTest, stands_back_when_the_store_is_slower_than_its_target) {
   BucketPolicy policy;
   policy.latency_target = 250ms;
-  DeletePace pace(policy, 1000, BootTime{});
+  DeletePace pace(policy, 1000, {}, BootTime{});
   BootTime now;
   for (int i = 0; i < 10; ++i) pace.batch_ended({1000, false, 0, {.latency = 900ms}}, now = now + 300ms);
   EXPECT_EQ(pace.workers(), 1U);
@@ -116,7 +132,7 @@ TEST(DeletePaceTest, stands_back_when_the_store_is_slower_than_its_target) {
 }
 
 TEST(DeletePaceTest, a_wait_for_something_else_is_not_held_against_the_level) {
-  DeletePace pace(automatic(), 1000, BootTime{});
+  DeletePace pace(automatic(), 1000, {}, BootTime{});
   pace.batch_ended({1000, false, 1, {}}, BootTime{100ms});
   pace.forget_window(BootTime{1h});
   for (int i = 1; i <= 4; ++i) pace.batch_ended({1000, false, 1, {}}, BootTime{1h} + i * 250ms);

@@ -27,7 +27,7 @@ class Sweep {
       : plan_(plan), target_(target), journal_(journal), clock_(clock), options_(options), progress_(progress),
         stop_(std::move(stop)), state_(plan.figures, plan.candidates), holds_(clock, target.holds),
         rechecker_(target.sources, plan.sources, target.policy, clock, options.recheck, progress), recheck_(rechecker_),
-        pace_(DeletePace(target.policy, most_in_batch(), clock.boot_now())), rate_(target.policy.max_rate) {}
+        pace_(DeletePace(target.policy, most_in_batch(), target.store.strain(), clock.boot_now())), rate_(target.policy.max_rate) {}
 
   SweepReport run(const Plan& plan) {
     const BootTime begun = clock_.boot_now();

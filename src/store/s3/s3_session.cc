@@ -74,12 +74,14 @@ S3Session::Pending S3Session::send(S3Call call, Power power, const SendGate* gat
 Result<HttpResponse> S3Session::read(S3Call call) {
   const BootTime begun = clock_.boot_now();
   auto result = finish(start(std::move(call)));
-  // Of several at once the last one wins: this is a smoothed figure.
-  if (const auto took = clock_.boot_now() - begun; result) {
-    const auto before = latency_.load();
-    latency_ = before.count() == 0 ? took : before + (took - before) / 4;
-  }
+  if (result) note_latency(clock_.boot_now() - begun);
   return result;
+}
+
+// Of several at once the last one wins: this is a smoothed figure.
+void S3Session::note_latency(std::chrono::nanoseconds took) {
+  const auto before = latency_.load();
+  latency_ = before.count() == 0 ? took : before + (took - before) / 4;
 }
 
 // A time-out or a reset is in_doubt, whatever the request.

@@ -80,8 +80,9 @@ class S3Session {
     return retry_.next(error, attempt, RetryPolicy::Effect::mutates);
   }
 
-  // How the server takes it: "slow down", time-outs, and how long read() takes lately.
+  // How the server takes it: "slow down", time-outs, and how long requests take lately.
   StoreStrain strain() const { return {push_backs_.load(), latency_.load()}; }
+  void note_latency(std::chrono::nanoseconds took);
   // A "slow down" that was hidden in an answer 200.
   void note_push_back() { ++push_backs_; }
 
