@@ -192,7 +192,7 @@ class TextOutput final : public Output {
     print("  {}\n", wrapped(format("deleted {} in {:.1f} s ({}/s; {} at a time): recheck {}, compare {}, journal {}, delete {}",
                                   with_thousands(f.orphans_deleted), std::chrono::duration<double>(times.wall).count(),
                                   with_thousands(static_cast<std::uint64_t>(times.per_second(f))), times.workers, percent(times.recheck),
-                                  percent(times.compare), percent(times.journal), percent(times.remove)), 4, 120));
+                                  percent(times.compare), percent(times.journal), percent(times.remove)), 4));
   }
 
   std::string paint(Color color, std::string_view text) const {
