@@ -143,7 +143,7 @@ TEST(ConfigBuckets, numbers_are_strictly_decimal) {
 TEST(ConfigBuckets, how_hard_a_sweep_presses_its_store_is_bounded) {
   EXPECT_EQ(problems_of_bucket("delete_workers: auto"), "accepted");
   EXPECT_EQ(problems_of_bucket("delete_workers: 8"), "accepted");
-  EXPECT_EQ(problems_of_bucket("delete_workers: 9"), "8:21: 'delete_workers' must be one of auto, 1, 2, 3, 4, 5, 6, 7, 8, not '9'");
+  EXPECT_EQ(problems_of_bucket("delete_workers: 9"), "8:21: 'delete_workers' must be one of auto, 1, 2, 3, 4, 5, 6, 7, 8, not '9'; did you mean '1'?");
   EXPECT_EQ(problems_of_bucket("max_rate: 1"), "accepted");
   EXPECT_EQ(problems_of_bucket("max_rate: 0"),
             "8:15: 'max_rate' must be a whole number from 1 to 1000000 (decimal digits, without quotes), not '0'");
