@@ -55,6 +55,17 @@ Json figures_json(const BucketFigures& f) {
           {"space_recovered_gb", static_cast<double>(f.bytes_deleted) / kGiB}};
 }
 
+void put_times(Json& figures, const SweepTimes& times, const BucketFigures& f) {
+  const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };
+  figures["sweep_seconds"] = seconds(times.wall);
+  figures["recheck_seconds"] = seconds(times.recheck);
+  figures["compare_seconds"] = seconds(times.compare);
+  figures["journal_seconds"] = seconds(times.journal);
+  figures["delete_seconds"] = seconds(times.remove);
+  figures["delete_rate"] = times.per_second(f);
+  figures["delete_workers"] = times.workers;
+}
+
 Json report_json(std::string_view type, const RunReport& report, std::string_view status) {
   Json line = {{"type", type},
                {"run_id", report.run_id},
@@ -72,6 +83,7 @@ Json report_json(std::string_view type, const RunReport& report, std::string_vie
   std::uint64_t bytes = 0;
   for (const auto& [name, figures] : report.buckets) {
     buckets[name] = figures_json(figures);
+    if (const auto swept = report.sweeps.find(name); swept != report.sweeps.end()) put_times(buckets[name], swept->second, figures);
     orphans += figures.orphans_found;
     deleted += figures.orphans_deleted;
     failed += figures.deletion_failures;

@@ -138,6 +138,7 @@ class TextOutput final : public Output {
     for (const auto& [name, f] : report.buckets) {
       figures(name, f);
       if (report.command == "apply" && !report.dry_run) outcomes(f);
+      if (const auto swept = report.sweeps.find(name); swept != report.sweeps.end()) times(swept->second, f);
     }
     const auto length = report.completed_at.value_or(report.started_at) - report.started_at;
     print("Run {}: {} {}{} in {}.\n", report.run_id, report.command, report.dry_run ? "(dry run) " : "",
@@ -180,6 +181,18 @@ class TextOutput final : public Output {
     if (f.skipped_referenced > 0) row("  kept: referenced again", f.skipped_referenced, "");
     if (f.skipped_changed > 0) row("  kept: rewritten since", f.skipped_changed, "");
     if (f.deletion_failures > 0) row("  failed or in doubt", f.deletion_failures, "");
+  }
+
+  void times(const SweepTimes& times, const BucketFigures& f) {
+    const auto all = times.recheck + times.compare + times.journal + times.remove;
+    if (f.orphans_deleted == 0 || all.count() == 0) return;
+    const auto percent = [&](std::chrono::nanoseconds part) {
+      return format("{:.0f} %", 100 * static_cast<double>(part.count()) / static_cast<double>(all.count()));
+    };
+    print("  {}\n", wrapped(format("deleted {} in {:.1f} s ({}/s; {} at a time): recheck {}, compare {}, journal {}, delete {}",
+                                  with_thousands(f.orphans_deleted), std::chrono::duration<double>(times.wall).count(),
+                                  with_thousands(static_cast<std::uint64_t>(times.per_second(f))), times.workers, percent(times.recheck),
+                                  percent(times.compare), percent(times.journal), percent(times.remove)), 4));
   }
 
   std::string paint(Color color, std::string_view text) const {

@@ -44,7 +44,10 @@ struct BucketPolicy {
   std::chrono::milliseconds grace = std::chrono::hours(72);
   std::vector<Glob> protect;
   GuardLimits guards;
-  std::size_t batch_size = 1000;
+  std::size_t batch_size = 1000;                           // at most
+  std::optional<unsigned> delete_workers;                  // batches at once; nullopt: as many as the store likes best
+  std::optional<std::uint64_t> max_rate;                   // deletes per second
+  std::optional<std::chrono::milliseconds> latency_target; // slower answers than this make a sweep stand back
   std::vector<SourcePolicy> sources;
   // SHA-256 over everything that decides which objects are candidates: store, prefixes, references, mapping, protect, ages.
   // A plan made under another one is stale.

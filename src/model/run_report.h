@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -55,6 +56,21 @@ struct BucketFigures {
   bool operator==(const BucketFigures&) const = default;
 };
 
+// Where the time of one bucket's sweep went: that of its workers together, but for `wall`.
+struct SweepTimes {
+  std::chrono::nanoseconds wall{0};
+  std::chrono::nanoseconds recheck{0};
+  std::chrono::nanoseconds compare{0};
+  std::chrono::nanoseconds journal{0};
+  std::chrono::nanoseconds remove{0};
+  unsigned workers = 0;  // batches at once that the store liked best
+
+  // Of what was deleted.
+  double per_second(const BucketFigures& figures) const {
+    return wall.count() > 0 ? static_cast<double>(figures.orphans_deleted) / std::chrono::duration<double>(wall).count() : 0;
+  }
+};
+
 // Adds one outcome to the figures.
 void count(BucketFigures& figures, Outcome outcome, std::uint64_t size_bytes);
 
@@ -73,6 +89,7 @@ struct RunReport {
   Timestamp started_at{};
   std::optional<Timestamp> completed_at;
   std::map<std::string, BucketFigures> buckets;
+  std::map<std::string, SweepTimes> sweeps;  // of the buckets that this run swept; the history does not keep them
   std::string error;  // why it failed, was refused or is partial; one sentence
 };
 

@@ -47,7 +47,7 @@ void InFlight::worker_ended() {
 void InFlight::supervise(const std::function<unsigned(unsigned)>& hire, const ObjectReader& store) {
   std::unique_lock lock(mutex_);
   window_begun_ = Time::now();
-  pushbacks_ = store.pushbacks();
+  push_backs_ = store.strain().push_backs;
   unsigned level = pace_.level();
   unsigned workers = hire(level);
   while (workers_ended_ < workers) {
@@ -62,8 +62,8 @@ void InFlight::supervise(const std::function<unsigned(unsigned)>& hire, const Ob
 
 void InFlight::look_back(const ObjectReader& store, Time::time_point now) {
   const auto elapsed = now - window_begun_;
-  const std::uint64_t pushbacks = store.pushbacks();
-  const bool is_pushed = pushbacks > pushbacks_;
+  const std::uint64_t push_backs = store.strain().push_backs;
+  const bool is_pushed = push_backs > push_backs_;
   const bool says_enough = pages_ >= kPagesPerTurn * pace_.level() || elapsed >= kLongestWindow;
   if (elapsed < kShortestWindow || (!says_enough && !is_pushed)) return;
   // Where workers are without work, it is not the level that holds the listing back.
@@ -73,7 +73,7 @@ void InFlight::look_back(const ObjectReader& store, Time::time_point now) {
                   .push = is_pushed ? PaceWindow::Push::back : PaceWindow::Push::none});
   }
   window_begun_ = now;
-  pushbacks_ = pushbacks;
+  push_backs_ = push_backs;
   keys_ = 0;
   pages_ = 0;
   spent_ = {};

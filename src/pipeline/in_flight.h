@@ -59,7 +59,7 @@ class InFlight {
   std::uint64_t keys_ = 0;
   std::uint64_t pages_ = 0;
   Time::duration spent_{0};
-  std::uint64_t pushbacks_ = 0;  // when it began
+  std::uint64_t push_backs_ = 0;  // when it began
 };
 
 }  // namespace heimdall

@@ -188,6 +188,7 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
     SweepReport report = sweep(approved, i, {target.store, target.policy, target.sources, target.holds}, journal, context.clock,
                                options, context.progress, context.stop);
     outcome.report.buckets[target.policy.name] = report.figures;
+    outcome.report.sweeps[target.policy.name] = report.times;
     if (report.refusal) outcome.refusals.push_back(std::move(*report.refusal));
     if (report.failure) return std::move(*report.failure);
     if (!outcome.refusals.empty()) return {};

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -13,6 +12,7 @@
 #include "model/run_report.h"
 #include "pipeline/approve.h"
 #include "pipeline/recheck.h"
+#include "pipeline/sweep_state.h"
 #include "ports/journal.h"
 #include "ports/object_store.h"
 #include "ports/progress.h"
@@ -35,20 +35,14 @@ struct SweepOptions {
   RecheckOptions recheck;
 };
 
-// What a sweep of one bucket came to. Every candidate that has no outcome in the journal was not touched.
-struct SweepReport {
-  BucketFigures figures;            // the plan's, plus what became of the candidates
-  std::uint64_t untouched = 0;      // candidates that were not reached
-  bool interrupted = false;         // we were asked to stop; the batch at hand was finished
-  std::optional<Refusal> refusal;   // the references cannot be believed any more
-  std::optional<Error> failure;     // why the sweep ended early
-};
-
 // ApprovedPlan --sweep--> Journal
 //
-// For each batch of bucket number `bucket`: recheck the references, compare the objects with the plan, write the intent, delete what is
-// unchanged while the recheck is fresh, write the outcomes. Never throws away an outcome: an error of the journal ends the sweep
-// before the next request leaves. `stop` ends it after the batch at hand.
+// Bucket number `bucket`, batch by batch (BatchSweep): recheck the references, compare the objects with the plan, write the intent, delete
+// what is unchanged while the recheck is fresh, write the outcomes. Several batches are under way at once, as many as the store likes best
+// (DeletePace) or `delete_workers` says; their order in the journal is theirs.
+//
+// Never throws away an outcome. A refusal, a lost lock or an error that one batch sees ends the sweep before the next request of any
+// leaves. `stop` ends it after the batches at hand.
 SweepReport sweep(const ApprovedPlan& approved, std::size_t bucket, const SweepTarget& target, JournalLog& journal,
                   Clock& clock, const SweepOptions& options, Progress& progress, std::stop_token stop);
 

@@ -35,6 +35,7 @@ class World {
     policy.grace = std::chrono::hours(0);
     policy.guards.max_orphan_ratio = 1.0;
     policy.batch_size = 3;
+    policy.delete_workers = 1;  // in the order of the plan
     policy.digest = "policy-1";
     add_source("rows");
     for (int i = 0; i < 4; ++i) {

@@ -75,6 +75,12 @@ struct DeleteFacts {
   std::string not_told = {};       // what `writing` could not try or tidy up, and why; one sentence, or empty
 };
 
+// How hard the store finds what is asked of it.
+struct StoreStrain {
+  std::uint64_t push_backs = 0;         // answers so far that said "slow down", or did not come in time
+  std::chrono::nanoseconds latency{0};  // of a request that changes nothing, lately; 0: not known
+};
+
 // The half of a store that cannot change anything: all that planning ever gets. Thread-safe.
 class ObjectReader {
  public:
@@ -95,8 +101,6 @@ class ObjectReader {
 
   // What suits the store; may ask it once.
   virtual ListingLimits listing_limits() { return {}; }
-  // How often the store has asked for patience so far (SlowDown and its kin).
-  virtual std::uint64_t pushbacks() const { return 0; }
 
   // The object as it is now. not_found only if the store said that it does not exist.
   virtual Result<ObjectMeta> head(const ObjectKey& key) = 0;
@@ -105,6 +109,8 @@ class ObjectReader {
   virtual std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) = 0;
 
   virtual Result<StoreFacts> facts() { return StoreFacts{}; }
+
+  virtual StoreStrain strain() const { return {}; }
 };
 
 // What became of one object of a remove().

@@ -59,13 +59,14 @@ Error not_written(Error error) {
 
 }  // namespace
 
-Result<void> JournalTable::intend(std::string_view run_id, std::string_view bucket, std::string_view bucket_identity,
-                                  std::span<const ObjectMeta> objects) {
+Result<void> JournalTable::intend(std::span<const Intents> batches) {
   const auto write = [&]() -> Result<void> {
     TRY_ASSIGN(Transaction transaction, Transaction::begin(db_));
     TRY(write_pending());
-    TRY_ASSIGN(const std::int64_t sweep, sweep_id(run_id, bucket, bucket_identity));
-    TRY(write_intents(sweep, objects));
+    for (const Intents& batch : batches) {
+      TRY_ASSIGN(const std::int64_t sweep, sweep_id(batch.run_id, batch.bucket, batch.bucket_identity));
+      TRY(write_intents(sweep, batch.objects));
+    }
     crash_point("journal.intend.before_commit");
     return transaction.commit();
   };

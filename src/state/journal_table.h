@@ -22,8 +22,15 @@ class JournalTable {
  public:
   JournalTable(sqlite::Database& db, const Clock& clock) : db_(db), clock_(clock) {}
 
-  Result<void> intend(std::string_view run_id, std::string_view bucket, std::string_view bucket_identity,
-                      std::span<const ObjectMeta> objects);
+  // The intents of one batch; views of its caller's.
+  struct Intents {
+    std::string_view run_id;
+    std::string_view bucket;
+    std::string_view bucket_identity;
+    std::span<const ObjectMeta> objects;
+  };
+  // Those of several batches in one transaction, with one fsync: all of them, or none.
+  Result<void> intend(std::span<const Intents> batches);
   Result<void> record(std::string_view run_id, std::span<const Deletion> deletions);
   Result<void> flush();
   Result<std::vector<InDoubt>> in_doubt(std::string_view bucket_identity);

@@ -82,7 +82,7 @@ Result<RunReport> read_run(sqlite::Database& db, const sqlite::Statement& row) {
   const auto status = run_status_named(row.bytes(2));
   if (!status) return Error{ErrorCode::corrupt, format("the history holds an unknown status '{}'", row.bytes(2))};
   RunReport report{std::string(row.bytes(0)), std::string(row.bytes(1)), *status, row.integer(3) != 0,
-                   time_from(row.integer(4)), time_of(row, 5), {}, std::string(row.bytes(6))};
+                   time_from(row.integer(4)), time_of(row, 5), {}, {}, std::string(row.bytes(6))};
   TRY_ASSIGN(sqlite::Statement buckets,
              db.prepare(format("SELECT bucket, {} FROM run_buckets WHERE run_id = ?1", figure_columns())));
   buckets.bind_text(1, report.run_id);

@@ -37,8 +37,12 @@ Result<void> StateDatabase::mark_interrupted_runs() {
 
 Result<void> StateDatabase::intend(std::string_view run_id, std::string_view bucket, std::string_view bucket_identity,
                                    std::span<const ObjectMeta> objects) {
+  return intents_.ask({run_id, bucket, bucket_identity, objects});
+}
+
+std::vector<Result<void>> StateDatabase::intend_all(std::span<const JournalTable::Intents> batches) {
   const std::lock_guard lock(mutex_);
-  return explained(journal_.intend(run_id, bucket, bucket_identity, objects));
+  return {batches.size(), explained(journal_.intend(batches))};
 }
 
 Result<void> StateDatabase::record(std::string_view run_id, std::span<const Deletion> deletions) {

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <string>
 
+#include "base/together.h"
 #include "ports/history.h"
 #include "ports/journal.h"
 #include "state/history_tables.h"
@@ -51,15 +52,19 @@ class StateDatabase final : public JournalLog, public History {
 
  private:
   StateDatabase(const StateDirectory& directory, OpenDatabase opened, const Clock& clock);
+  std::vector<Result<void>> intend_all(std::span<const JournalTable::Intents> batches);
   // Adds to an error which file it was, and remembers damage for the next start.
   template <class T>
   Result<T> explained(Result<T> result);
 
   StateDirectory directory_;
-  std::mutex mutex_;  // guards all below
+  std::mutex mutex_;  // guards the three below
   OpenDatabase opened_;
   JournalTable journal_;
   HistoryTables history_;
+  // Batches that come while one is being written share the next transaction.
+  Together<JournalTable::Intents, Result<void>> intents_{
+      [this](std::span<const JournalTable::Intents> batches) { return intend_all(batches); }};
 };
 
 }  // namespace heimdall

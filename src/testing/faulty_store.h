@@ -44,7 +44,7 @@ class FaultyStore : public ObjectStore {
   Result<Timestamp> server_time() override;
   Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override;
   ListingLimits listing_limits() override { return inner_.listing_limits(); }
-  std::uint64_t pushbacks() const override { return inner_.pushbacks(); }
+  StoreStrain strain() const override { return inner_.strain(); }
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override;
   Result<ObjectMeta> head(const ObjectKey& key) override;
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;

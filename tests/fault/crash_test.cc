@@ -41,7 +41,7 @@ T must(Result<T> result, const char* what) {
 // Everything a process opens when it starts.
 class Process {
  public:
-  explicit Process(const TempDir& directory)
+  explicit Process(const TempDir& directory, unsigned workers = 1)
       : state(must(StateDirectory::open(directory / "state"), "state")),
         opened(must(StateDatabase::open(state, clock), "database")),
         store(must(open_directory_store({directory / "tree", AgeFrom::mtime}, clock), "store")),
@@ -52,6 +52,7 @@ class Process {
     policy.grace = 0h;
     policy.guards.max_orphan_ratio = 1.0;
     policy.batch_size = 3;
+    policy.delete_workers = workers;
     policy.digest = "policy-1";
     SourcePolicy rows;
     rows.name = "app: files";
@@ -198,13 +199,14 @@ class CrashTest : public ::testing::Test {
   TempDir directory_;
 };
 
-class CrashPoints : public CrashTest, public ::testing::WithParamInterface<std::tuple<const char*, int>> {};
+class CrashPoints : public CrashTest, public ::testing::WithParamInterface<std::tuple<const char*, int, unsigned>> {};
 
 TEST_P(CrashPoints, lose_no_knowledge) {
-  const auto [point, passage] = GetParam();
+  const auto [point, passage, at_once] = GetParam();
+  const unsigned workers = at_once;  // a structured binding cannot be captured
   const std::string crash_at = std::string(point) + ":" + std::to_string(passage);
   const int first = in_process(crash_at, [&] {
-    return Process(directory_).sweep("first", directory_ / "plan-1", [&] { change(); });
+    return Process(directory_, workers).sweep("first", directory_ / "plan-1", [&] { change(); });
   });
   if (!killed(first)) {
     EXPECT_GT(passage, 1) << "the point was never passed: " << first;
@@ -228,7 +230,7 @@ INSTANTIATE_TEST_SUITE_P(Each, CrashPoints,
                                                               "journal.record.before_commit", "journal.record.committed",
                                                               "sweep.batch.begin", "sweep.intended", "sweep.removed",
                                                               "sweep.recorded", "store.fs.renamed", "store.fs.unlinked"),
-                                            ::testing::Values(1, 2, 3, 5)));
+                                            ::testing::Values(1, 2, 3, 5), ::testing::Values(1U, 3U)));
 
 // Recover may be killed, too; the next one goes on.
 class CrashInRecover : public CrashTest, public ::testing::WithParamInterface<std::tuple<const char*, const char*>> {};

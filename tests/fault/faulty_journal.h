@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "ports/journal.h"
@@ -17,7 +18,7 @@ struct JournalFaultPlan {
   std::uint64_t call = 0;  // from 1; 0 never. Writes only.
 };
 
-// Passes everything to `inner`, but for the planned write. `inner` outlives it. Not thread-safe.
+// Passes everything to `inner`, but for the planned write. `inner` outlives it. Thread-safe if that is.
 class FaultyJournal final : public JournalLog {
  public:
   FaultyJournal(JournalLog& inner, JournalFaultPlan plan) : inner_(inner), plan_(plan) {}
@@ -41,8 +42,8 @@ class FaultyJournal final : public JournalLog {
  private:
   template <class Write>
   Result<void> write(Write write) {
-    ++calls_;
-    const bool strikes = plan_.call != 0 && (calls_ == plan_.call || (plan_.fault == JournalFault::for_good && calls_ > plan_.call));
+    const std::uint64_t call = ++calls_;
+    const bool strikes = plan_.call != 0 && (call == plan_.call || (plan_.fault == JournalFault::for_good && call > plan_.call));
     if (!strikes) return write();
     if (plan_.fault == JournalFault::after_effect) TRY(write());
     return Error{ErrorCode::internal, "a planned fault: the journal cannot be written"};
@@ -50,7 +51,7 @@ class FaultyJournal final : public JournalLog {
 
   JournalLog& inner_;
   const JournalFaultPlan plan_;
-  std::uint64_t calls_ = 0;
+  std::atomic<std::uint64_t> calls_{0};
 };
 
 }  // namespace heimdall::testing

@@ -18,7 +18,8 @@ using namespace std::chrono_literals;
 // A bucket in which, between plan and sweep, one orphan is referenced again, one rewritten, and one taken away by somebody else.
 class Scenario {
  public:
-  explicit Scenario(LookupCost cost) {
+  explicit Scenario(LookupCost cost, unsigned workers = 1) {
+    world.policy.delete_workers = workers;
     world.store.set_settle_delay(20s);
     world.store.set_page_size(4);
     world.add_source("uris", KeyForm::uri).add("s3://raw/kept/0");
@@ -115,11 +116,15 @@ class Scenario {
 // `install` puts the faulty port in front and returns whether its fault was reached, asked after the run.
 template <class Install>
 void fail_each_call(Install install) {
-  for (const LookupCost cost : {LookupCost::indexed, LookupCost::unsupported}) {
+  struct Way {
+    LookupCost cost;
+    unsigned workers;
+  };
+  for (const auto& [cost, workers] : {Way{LookupCost::indexed, 1}, Way{LookupCost::unsupported, 1}, Way{LookupCost::indexed, 3}}) {
     for (std::uint64_t n = 1;; ++n) {
       SCOPED_TRACE("call " + std::to_string(n));
       ASSERT_LT(n, 500U) << "it never ends";
-      Scenario scenario(cost);
+      Scenario scenario(cost, workers);
       const auto reached = install(scenario.world, n);
       scenario.run();
       scenario.check_nothing_else_was_deleted();

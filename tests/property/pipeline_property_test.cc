@@ -5,6 +5,7 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 
@@ -62,6 +63,7 @@ class Model {
     world.source().data().lookup_cost = cost;
     world.source().data().batch_size = *rc::gen::inRange<std::size_t>(1, 4);
     world.policy.batch_size = *rc::gen::inRange<std::size_t>(1, 6);
+    world.policy.delete_workers = *rc::gen::inRange(1U, 5U);
     world.store.set_page_size(*rc::gen::inRange<std::size_t>(1, 7));
     world.policy.grace = *rc::gen::element(0ms, std::chrono::milliseconds(24h));
     if (*rc::gen::arbitrary<bool>()) world.policy.prefixes = {"a/", "kept/"};
@@ -148,9 +150,10 @@ TEST(PipelineProperty, deletes_only_what_the_model_allows) {
     for (int i = *rc::gen::inRange(0, 6); i > 0; --i) change();
     const Keys named_before_sweep = model.named;
     const auto before_sweep = objects_of(world);
-    int in_flight = *rc::gen::inRange(0, 4);
+    const auto delays = *rc::gen::container<std::vector<int>>(static_cast<std::size_t>(*rc::gen::inRange(0, 4)), rc::gen::inRange(0, 90));
+    std::atomic<std::size_t> in_flight{0};
     world.store.before_remove = [&](const ObjectMeta&) {
-      if (in_flight-- > 0) world.clock.advance(std::chrono::seconds(*rc::gen::inRange(0, 90)));
+      if (const std::size_t i = in_flight++; i < delays.size()) world.clock.advance(std::chrono::seconds(delays[i]));
     };
     const RunOutcome applied = world.apply(world.approved(*planned.plan).value());
     RC_ASSERT(!applied.error.has_value());

@@ -84,10 +84,14 @@ TEST(ConfigBuckets, every_key_reaches_the_policy) {
 
 TEST(ConfigBuckets, the_section_defaults_holds_until_a_bucket_says_otherwise) {
   const Config config =
-      parse_text(config_text("    grace: 2h\ndefaults: {min_age: 10d, grace: 1h, batch_size: 5, mode: delete}\n")).value();
+      parse_text(config_text("    grace: 2h\ndefaults: {min_age: 10d, grace: 1h, batch_size: 5, mode: delete, max_rate: 100, "
+                             "latency_target: 250ms, delete_workers: 3}\n")).value();
   EXPECT_EQ(config.buckets.at(0).policy.min_age, 240h);
   EXPECT_EQ(config.buckets.at(0).policy.grace, 2h);
   EXPECT_EQ(config.buckets.at(0).policy.batch_size, 5U);
+  EXPECT_EQ(config.buckets.at(0).policy.max_rate, 100U);
+  EXPECT_EQ(config.buckets.at(0).policy.latency_target, 250ms);
+  EXPECT_EQ(config.buckets.at(0).policy.delete_workers, 3U);
   EXPECT_EQ(config.buckets.at(0).policy.mode, Mode::remove);
 }
 
@@ -105,8 +109,8 @@ TEST(ConfigBuckets, a_bucket_needs_references) {
 TEST(ConfigBuckets, unknown_keys_are_refused_with_the_nearest_known_one) {
   EXPECT_EQ(
       problems_of_bucket("min_aeg: 30d"),
-      "8:5: unknown key 'min_aeg' in a bucket; did you mean 'min_age'? known: name, store, description, min_age, grace, batch_size, mode, "
-      "prefixes, aliases, allow_young, guards, references, protect");
+      "8:5: unknown key 'min_aeg' in a bucket; did you mean 'min_age'? known: name, store, description, min_age, grace, batch_size, "
+      "delete_workers, max_rate, latency_target, mode, prefixes, aliases, allow_young, guards, references, protect");
   EXPECT_THAT(problems_of_bucket("guards: {max_orphans_ratio: 0.1}"),
               StartsWith("8:14: unknown key 'max_orphans_ratio' in the section 'guards'; did you mean 'max_orphan_ratio'?"));
   EXPECT_THAT(problems_of_reference("{database: app, qury: x}"),
@@ -134,6 +138,19 @@ TEST(ConfigBuckets, numbers_are_strictly_decimal) {
   }
   EXPECT_EQ(problems_of_bucket("batch_size: \"10\""), std::string(kRange) + "10'");
   EXPECT_EQ(problems_of_bucket("batch_size: 1000"), "accepted");
+}
+
+TEST(ConfigBuckets, how_hard_a_sweep_presses_its_store_is_bounded) {
+  EXPECT_EQ(problems_of_bucket("delete_workers: auto"), "accepted");
+  EXPECT_EQ(problems_of_bucket("delete_workers: 8"), "accepted");
+  EXPECT_EQ(problems_of_bucket("delete_workers: 9"), "8:21: 'delete_workers' must be one of auto, 1, 2, 3, 4, 5, 6, 7, 8, not '9'; did you mean '1'?");
+  EXPECT_EQ(problems_of_bucket("max_rate: 1"), "accepted");
+  EXPECT_EQ(problems_of_bucket("max_rate: 0"),
+            "8:15: 'max_rate' must be a whole number from 1 to 1000000 (decimal digits, without quotes), not '0'");
+  EXPECT_EQ(problems_of_bucket("latency_target: 250ms"),
+            "8:21: 'latency_target' is for buckets of a store of type s3: a directory has no requests to measure");
+  EXPECT_EQ(problems_of_bucket("latency_target: 250"),
+            "8:21: 'latency_target' needs a unit; write 250d for days (also ms, s, m, h, w), not '250'");
 }
 
 TEST(ConfigBuckets, ratios_lie_between_0_and_1) {

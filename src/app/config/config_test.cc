@@ -266,7 +266,7 @@ TEST(Config, the_digest_covers_what_decides_and_nothing_else) {
   const auto digest = [](const std::string& text) { return parse_text(text).value().buckets.at(0).policy.digest; };
   const std::string before = digest(config_text());
   EXPECT_EQ(digest(config_text()), before);
-  for (const char* more : {"mode: delete", "batch_size: 5", "description: x", "guards: {max_deletes: 5}"}) {
+  for (const char* more : {"mode: delete", "batch_size: 5", "max_rate: 5", "delete_workers: 3", "description: x", "guards: {max_deletes: 5}"}) {
     EXPECT_EQ(digest(config_text("    " + std::string(more) + "\n")), before) << more;
   }
   std::vector<std::string> changed = {

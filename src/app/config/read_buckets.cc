@@ -11,6 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::uint64_t kMaxBatch = 1000;  // what one DeleteObjects request takes
+constexpr std::uint64_t kMostPerSecond = 1'000'000;
 constexpr milliseconds kShortestSafeAge = std::chrono::hours(1);
 
 struct Defaults {
@@ -28,11 +29,24 @@ void read_mode(Section& section, Mode& mode, ReadContext& context) {
   mode = *name == ModeName::remove ? Mode::remove : Mode::report;
 }
 
+// How hard a sweep may press its store. None of it decides what is deleted.
+void read_pace(Section& section, BucketPolicy& policy) {
+  const auto workers = section.choice<unsigned>(
+      "delete_workers", {{"auto", 0}, {"1", 1}, {"2", 2}, {"3", 3}, {"4", 4}, {"5", 5}, {"6", 6}, {"7", 7}, {"8", 8}});
+  if (workers) policy.delete_workers = *workers == 0 ? std::nullopt : workers;
+  if (const auto rate = section.integer("max_rate", 1, kMostPerSecond)) policy.max_rate = *rate;
+  if (const auto target = section.duration("latency_target")) {
+    policy.latency_target = *target;
+    if (target->count() == 0) section.problem("latency_target", "'latency_target' must be more than 0s; leave it out to have none");
+  }
+}
+
 // What `defaults:` and each bucket have in common; absent keys leave `policy` as it is.
 void read_ages_and_mode(Section& section, BucketPolicy& policy, ReadContext& context) {
   if (const auto min_age = section.duration("min_age")) policy.min_age = *min_age;
   if (const auto grace = section.duration("grace")) policy.grace = *grace;
   if (const auto size = section.integer("batch_size", 1, kMaxBatch)) policy.batch_size = *size;
+  read_pace(section, policy);
   read_mode(section, policy.mode, context);
 }
 
@@ -193,6 +207,9 @@ void read_bucket(const YamlNode& node, const Defaults& defaults, ReadContext& co
   const StoreKind kind = read_store_name(section, bucket, context);
   if (const auto description = section.text("description")) bucket.description = *description;
   read_ages_and_mode(section, bucket.policy, context);
+  if (kind == StoreKind::directory && !bucket.store.empty() && bucket.policy.latency_target != defaults.policy.latency_target) {
+    section.problem("latency_target", "'latency_target' is for buckets of a store of type s3: a directory has no requests to measure");
+  }
   read_prefixes(section, kind, bucket.policy, marks, context.problems);
   read_aliases(section, marks, context.problems);
   check_min_age(section, bucket.policy, defaults, context.problems);

@@ -136,6 +136,7 @@ void S3Removal::take_refusal(std::size_t i, const S3Problem& problem) {
   const std::string message = format("the server refuses to delete it: {} ({})", printable(problem.message), printable(code));
   if (is_throttling_code(code)) {
     went_out_[i] = 1;
+    session_.note_push_back();
     not_now_ = Error{ErrorCode::throttled, message};
   } else if (code == "NoSuchKey") {
     settle(i, Kind::already_gone);

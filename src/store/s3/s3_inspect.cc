@@ -112,6 +112,7 @@ std::vector<Result<ObjectMeta>> S3Inspection::head(std::span<const ObjectKey> ke
   result.reserve(keys.size());
   std::deque<Asked> asked;
   const std::size_t most = std::max(1U, session_.options().max_in_flight);
+  const BootTime begun = session_.clock().boot_now();
   for (std::size_t next = 0; result.size() < keys.size();) {
     for (; next < keys.size() && asked.size() < most; ++next) {
       Asked one{check_key(keys[next])};
@@ -122,6 +123,8 @@ std::vector<Result<ObjectMeta>> S3Inspection::head(std::span<const ObjectKey> ke
     asked.pop_front();
     if (one.pending) result.push_back(read_head(keys[result.size()], *std::move(one.pending)));
     else result.emplace_back(std::move(one.checked).error());
+    // Of the first one only it is known when it was answered.
+    if (result.size() == 1 && result.front()) session_.note_latency(session_.clock().boot_now() - begun);
   }
   return result;
 }

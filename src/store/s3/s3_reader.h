@@ -24,11 +24,11 @@ class S3Reader final : public ObjectReader {
   Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override;
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override;
   ListingLimits listing_limits() override;
-  std::uint64_t pushbacks() const override { return session_->pushbacks(); }
   Result<ObjectMeta> head(const ObjectKey& key) override;
   // By list pages where these find at least one key in three objects, else by HEADs in parallel. Presence in a list is believed, absence never.
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
   Result<StoreFacts> facts() override;
+  StoreStrain strain() const override { return session_->strain(); }
 
   S3Session& session() const { return *session_; }
   // The name of the bucket at this endpoint, whatever else it is called.

@@ -72,6 +72,24 @@ S3Session::Pending S3Session::send(S3Call call, Power power, const SendGate* gat
   return pending;
 }
 
+Result<HttpResponse> S3Session::read(S3Call call) {
+  const BootTime begun = clock_.boot_now();
+  auto result = finish(start(std::move(call)));
+  if (result) note_latency(clock_.boot_now() - begun);
+  return result;
+}
+
+// Of several at once the last one wins: this is a smoothed figure.
+void S3Session::note_latency(std::chrono::nanoseconds took) {
+  const auto before = latency_.load();
+  latency_ = before.count() == 0 ? took : before + (took - before) / 4;
+}
+
+// A time-out or a reset is in_doubt, whatever the request.
+void S3Session::note_strain(const Result<HttpResponse>& result) {
+  if (!result && (result.error().code == ErrorCode::throttled || result.error().code == ErrorCode::in_doubt)) note_push_back();
+}
+
 S3Session::Pending S3Session::start(S3Call call) { return send(std::move(call), Power::reading, nullptr); }
 
 S3Session::Verdict S3Session::judge(const S3Call& call, Result<HttpResponse> answer, Power power) {
@@ -119,13 +137,13 @@ Result<HttpResponse> S3Session::finish(Pending pending) {
   Remedies applied;
   for (int attempt = 1;; ++attempt) {
     Verdict verdict = judge(pending.call_, pending.get(), Power::reading);
+    note_strain(verdict.result);
     if (verdict.result) {
       retry_.succeeded();
       return std::move(verdict.result);
     }
     if (!remedy(verdict, pending.used_, applied)) {
       Error error = std::move(verdict.result).error();
-      if (error.code == ErrorCode::throttled) ++pushbacks_;
       const auto wait = retry_.next(error, attempt, RetryPolicy::Effect::none);
       // Nothing was to change, so nothing is in doubt.
       if (error.code == ErrorCode::in_doubt) error.code = ErrorCode::unavailable;
@@ -146,6 +164,7 @@ S3Session::Pending S3Session::start_change(S3Call call, const SendGate& gate) { 
 
 Result<HttpResponse> S3Session::finish_change(Pending pending) {
   Verdict verdict = judge(pending.call_, pending.get(), Power::deleting);
+  note_strain(verdict.result);
   if (verdict.result) {
     retry_.succeeded();
     return std::move(verdict.result);

@@ -51,7 +51,7 @@ class S3Session {
   // without a reason is asked again as a GET, whose answer has one: a 404 alone says neither that the bucket exists nor that S3 said it.
   Pending start(S3Call call);
   Result<HttpResponse> finish(Pending pending);
-  Result<HttpResponse> read(S3Call call) { return finish(start(std::move(call))); }
+  Result<HttpResponse> read(S3Call call);
 
   // read(), and the body made sense of by `parse`. What is corrupt is asked again a few times: proxies have bad moments.
   template <class T, class Parse>
@@ -80,8 +80,11 @@ class S3Session {
     return retry_.next(error, attempt, RetryPolicy::Effect::mutates);
   }
 
-  // How often the server said "not now" to a read.
-  std::uint64_t pushbacks() const { return pushbacks_; }
+  // How the server takes it: "slow down", time-outs, and how long requests take lately.
+  StoreStrain strain() const { return {push_backs_.load(), latency_.load()}; }
+  void note_latency(std::chrono::nanoseconds took);
+  // A "slow down" that was hidden in an answer 200.
+  void note_push_back() { ++push_backs_; }
 
   const S3Endpoint& endpoint() const { return endpoint_; }
   const S3Options& options() const { return options_; }
@@ -106,6 +109,7 @@ class S3Session {
   CredentialSource& credentials(Power power) { return power == Power::deleting && deleting_ ? *deleting_ : reading_; }
   S3Parties parties(Power power);
   Pending send(S3Call call, Power power, const SendGate* gate);
+  void note_strain(const Result<HttpResponse>& result);
   Verdict judge(const S3Call& call, Result<HttpResponse> answer, Power power);
   Verdict diagnose(const S3Call& refused, int status);
   bool remedy(const Verdict& verdict, const Credentials& used, Remedies& applied);
@@ -117,7 +121,8 @@ class S3Session {
   CredentialSource reading_;
   std::optional<CredentialSource> deleting_;
   RetryPolicy retry_;
-  std::atomic<std::uint64_t> pushbacks_{0};
+  std::atomic<std::uint64_t> push_backs_{0};
+  std::atomic<std::chrono::nanoseconds> latency_{std::chrono::nanoseconds(0)};       // smoothed
   std::atomic<std::chrono::nanoseconds> clock_offset_{std::chrono::nanoseconds(0)};  // server's clock - ours, for signatures only
 };
 

@@ -14,11 +14,12 @@ namespace heimdall {
 class S3Sightings {
  public:
   static constexpr std::chrono::seconds kFresh{2};
-  static constexpr std::size_t kMost = 4096;
+  static constexpr std::size_t kMost = 16'384;  // of all batches that are under way
 
   // `since` is from before the store was asked.
   void add(const ObjectMeta& object, BootTime since) {
     const std::scoped_lock lock(mutex_);
+    if (seen_.size() >= kMost) std::erase_if(seen_, [&](const auto& old) { return since - old.second.since >= kFresh; });
     if (seen_.size() >= kMost) seen_.clear();
     seen_.insert_or_assign(object.key.bytes(), Sighting{object, since});
   }

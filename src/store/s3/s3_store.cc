@@ -31,10 +31,10 @@ class S3Store final : public ObjectStore {
   Result<std::vector<ListRange>> split(const ListRange& range, const SplitHints& hints) override { return reader_.split(range, hints); }
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override { return reader_.list(range); }
   ListingLimits listing_limits() override { return reader_.listing_limits(); }
-  std::uint64_t pushbacks() const override { return reader_.pushbacks(); }
   Result<ObjectMeta> head(const ObjectKey& key) override { return reader_.head(key); }
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
   Result<StoreFacts> facts() override { return reader_.facts(); }
+  StoreStrain strain() const override { return reader_.strain(); }
 
   std::size_t max_batch() const override { return kMaxBatch; }
   Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) override;

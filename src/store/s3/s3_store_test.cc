@@ -310,6 +310,25 @@ TEST_F(S3StoreTest, sends_again_what_the_server_turned_away) {
   EXPECT_THAT(kinds(remove({"a", "c"})), ElementsAre(Kind::failed, Kind::failed));
 }
 
+// A sweep takes fewer batches at once by these.
+TEST_F(S3StoreTest, tells_how_hard_the_server_finds_it) {
+  EXPECT_EQ(store_->strain().push_backs, 0U);
+  for (const char* key : {"a", "b"}) server_.put(key);
+  answer("POST /box?delete=", 1, {200, "<DeleteResult><Error><Key>a</Key><Code>SlowDown</Code></Error><Error><Key>b</Key><Code>SlowDown</Code>"
+                                       "</Error></DeleteResult>"});
+  EXPECT_THAT(kinds(remove({"a", "b"})), ElementsAre(Kind::deleted, Kind::deleted));
+  EXPECT_EQ(store_->strain().push_backs, 2U) << "they are hidden in a success";
+  server_.interfere_with([this](const TestRequest&) {
+    clock_.advance(std::chrono::milliseconds(300));
+    return std::optional<TestS3::Interference>();
+  });
+  ASSERT_TRUE(store_->server_time());
+  EXPECT_GT(store_->strain().latency.count(), 0);
+  answer("GET /box?list-type=2", 1, TestS3::problem(503, "SlowDownRead"));
+  EXPECT_EQ(listed(), "");
+  EXPECT_GE(store_->strain().push_backs, 3U);
+}
+
 // Invariant 12: also between repeats.
 TEST_F(S3StoreTest, a_gate_that_closes_between_repeats_ends_them) {
   server_.put("a");
