@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "io/checksum.h"
+#include "base/hashing.h"
 #include "io/fd.h"
 #include "io/growing_array.h"
 #include "io/radix_sort.h"

@@ -33,6 +33,7 @@ std::string encode_bucket(const BucketPlan& bucket) {
   append_varint(out, static_cast<std::uint64_t>(bucket.grace.count()));
   for (const auto figure : kPlanFigures) append_varint(out, bucket.figures.*figure);
   append_time(out, bucket.figures.grace_ends);
+  append_varint(out, bucket.ranges);
   append_varint(out, bucket.candidates);
   append_varint(out, bucket.candidate_bytes);
   append_varint(out, bucket.sources.size());
@@ -52,6 +53,7 @@ BucketPlan decode_bucket(RecordDecoder& in) {
   bucket.grace = std::chrono::milliseconds(static_cast<std::int64_t>(in.varint()));
   for (const auto figure : kPlanFigures) bucket.figures.*figure = in.varint();
   bucket.figures.grace_ends = in.time();
+  bucket.ranges = in.varint();
   bucket.candidates = in.varint();
   bucket.candidate_bytes = in.varint();
   for (std::uint64_t n = in.varint(); n > 0 && in.ok(); --n) bucket.sources.push_back(decode_source_facts(in));
@@ -133,6 +135,7 @@ class PlanWriter {
     bucket.min_age = policy.min_age;
     bucket.grace = policy.grace;
     bucket.figures = findings.figures;
+    bucket.ranges = findings.ranges;
     bucket.sources = findings.sources;
     bucket.recheck_forms = findings.recheck_forms;
     bucket.recheck_forms.resize(findings.sources.size(), RecheckForm::whole);

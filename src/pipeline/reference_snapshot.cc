@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "base/format.h"
-#include "io/checksum.h"
+#include "base/hashing.h"
 #include "io/file.h"
 #include "pipeline/snapshot_format.h"
 

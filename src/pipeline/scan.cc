@@ -20,7 +20,7 @@ namespace heimdall {
 
 namespace {
 
-// Ranges to begin with: more than workers, as no sample is exact. What is left unequal is stolen.
+// Ranges to begin with: more than the workers of the first moment, as no sample is exact. What is left unequal is stolen, also by workers that come later.
 constexpr unsigned kRangesPerWorker = 4;
 
 // What one range yields: merged into the findings only if it was listed to its end.
@@ -278,7 +278,7 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
   if (options.workers > 0) limits.first = limits.most = options.workers;
   InFlight in_flight(limits);
   EarlyPages begun = early ? *std::move(early) : EarlyPages{};
-  const unsigned wanted = std::max(limits.first, limits.most) * kRangesPerWorker;
+  const unsigned wanted = std::max(1U, limits.first) * kRangesPerWorker;
   TRY_ASSIGN(std::vector<ListRange> ranges, ranges_of(store, policy, snapshot, options.expected_objects, wanted, begun));
   RangePool pool(store, std::move(ranges),
                  {snapshot.key_sample(), options.expected_objects, limits.worthwhile, limits.most > 1});

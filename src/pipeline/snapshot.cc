@@ -8,7 +8,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
-#include "io/checksum.h"
+#include "base/hashing.h"
 #include "io/external_sort.h"
 #include "io/file.h"
 #include "model/near_form.h"

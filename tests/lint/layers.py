@@ -11,7 +11,7 @@ from pathlib import Path
 # Header, as a prefix -> the modules that may include it. What is not here, and neither C++ nor POSIX, is refused.
 THIRD_PARTY = {
     "tl/expected.hpp": {"base"}, "fmt/": {"base"},
-    "utf8proc.h": {"model"}, "xxhash.h": {"model"},
+    "utf8proc.h": {"model"}, "xxhash.h": {"base"},
     "sqlite3.h": {"io"}, "openssl/": {"io"}, "curl/": {"net"}, "libpq-fe.h": {"refs"}, "pugixml.hpp": {"store"},
     "emmintrin.h": {"store"},
     "nlohmann/": {"refs", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},

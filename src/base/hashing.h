@@ -1,10 +1,14 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
 namespace heimdall {
+
+// XXH3-64 with a seed: even, fast, and no secret.
+std::uint64_t xxh3(std::string_view bytes, std::uint64_t seed);
 
 using ChecksumDigest = std::array<unsigned char, 16>;
 

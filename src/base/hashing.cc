@@ -1,4 +1,4 @@
-#include "io/checksum.h"
+#include "base/hashing.h"
 
 #include <cstring>
 
@@ -6,6 +6,8 @@
 #include <xxhash.h>
 
 namespace heimdall {
+
+std::uint64_t xxh3(std::string_view bytes, std::uint64_t seed) { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed); }
 
 struct Checksum::State {
   XXH3_state_t xxh3;
