@@ -87,10 +87,19 @@ class RangeScan {
   Result<void> check_page(const ListRange& range) {
     keys_.clear();
     for (std::size_t i = 0; i < page_.size(); ++i) {
-      keys_.push_back(page_[i].key);
-      TRY(check_order(range, keys_.back(), i));
+      const std::string_view key = page_[i].key;
+      const std::string_view before = i > 0 ? keys_.back() : std::string_view(last_key_);
+      keys_.push_back(key);
+      if ((i > 0 || has_last_) && key <= before) return misplaced(key, format("after '{}'", printable(before)));
     }
-    if (!keys_.empty()) last_key_ = keys_.back();
+    if (keys_.empty()) return {};
+    // They rise, so the ends tell of all.
+    for (const std::string_view key : {keys_.front(), keys_.back()}) {
+      const bool is_inside = key > range.after && (range.until.empty() || key <= range.until) && key.starts_with(range.prefix);
+      if (!is_inside) return misplaced(key, "outside the range asked for");
+    }
+    last_key_ = keys_.back();
+    has_last_ = true;
     return {};
   }
 
@@ -104,14 +113,8 @@ class RangeScan {
   }
 
   // A list that repeats, runs back or leaves its range is no list to delete by.
-  Result<void> check_order(const ListRange& range, std::string_view key, std::size_t i) {
-    const std::string_view before = i > 0 ? keys_[i - 1] : std::string_view(last_key_);
-    const bool inside = key.starts_with(range.prefix) && key > range.after && (range.until.empty() || key <= range.until);
-    const bool rises = (i == 0 && !has_last_) || key > before;
-    has_last_ = true;
-    if (inside && rises) return {};
-    return Error{ErrorCode::corrupt, format("the store lists '{}' {}", printable(key),
-                                            inside ? format("after '{}'", printable(before)) : "outside the range asked for"),
+  static Error misplaced(std::string_view key, std::string_view how) {
+    return Error{ErrorCode::corrupt, format("the store lists '{}' {}", printable(key), how),
                  "nothing of this range is touched; report this to the store's maker"};
   }
 

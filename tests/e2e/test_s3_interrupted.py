@@ -44,7 +44,7 @@ def test_killed_at_random_moments_every_key_is_known(full_world):
         process = world.start("apply", world.plan_file)
         left = sorted(before - live)
         wait_for_first(world, process, [left[0]])
-        time.sleep(generator.uniform(0, 1.5))
+        time.sleep(generator.uniform(0, 0.5))
         process.signal(signal.SIGKILL)
         process.popen.communicate()
         run = apply_run(world)

@@ -14,6 +14,10 @@ namespace {
 constexpr std::size_t kMaxBytesPerKey = std::size_t{8} << 10;
 constexpr std::size_t kLeastPageBytes = std::size_t{1} << 20;
 
+// All of is_reserved_key() lies between these.
+constexpr std::string_view kFirstReserved = ".heimdall-";
+constexpr std::string_view kLastReserved = ".heimdall-~";
+
 std::string_view trimmed(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);
@@ -113,7 +117,13 @@ Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
   }
 }
 
+// The keys rise, so a page whose ends are inside is inside, but for our own keys.
 void S3Listing::keep_range(ObjectPage& page) const {
+  if (page.empty()) return;
+  const std::string_view first = page[0].key, last = page[page.size() - 1].key;
+  const bool is_inside = first > range_.after && first.starts_with(range_.prefix) && !is_behind(last);
+  const bool may_be_reserved = first <= kLastReserved && last >= kFirstReserved;
+  if (is_inside && !may_be_reserved) return;
   page.keep_if([&](const ObjectView& object) {
     return !is_behind(object.key) && object.key.starts_with(range_.prefix) && object.key > range_.after && !is_reserved_key(object.key);
   });
