@@ -62,6 +62,7 @@ Result<std::unique_ptr<ReferenceSource>> open_postgres(const DatabaseConfig& dat
   options.url = database.url;
   options.primary_url = database.primary_url;
   options.recheck = reference.recheck;
+  options.readers = database.readers;
   options.password = [secret = database.password] { return look_up(secret, process_environment()); };
   return std::unique_ptr<ReferenceSource>(std::make_unique<PostgresSource>(std::move(options), clock));
 }

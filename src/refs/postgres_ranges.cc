@@ -75,6 +75,11 @@ Result<std::vector<BlockRange>> ranges_of(Connection& connection, const SplitReq
     bytes += relation.blocks * relation.block_size;
   }
   if (bytes < std::max<std::uint64_t>(request.small_table, 1)) return whole;
+  if (request.buffers == SplitRequest::SharedBuffers::spare) {
+    TRY_ASSIGN(const Table quarter, connection.query("SELECT pg_size_bytes(current_setting('shared_buffers')) / 4", {}, wait));
+    TRY_ASSIGN(const std::uint64_t spared, parse_number(quarter.at(0).at(0)));
+    if (bytes > spared) return whole;
+  }
   // A view's rows have no ctid.
   const Parameter parameters[] = {text_parameter(request.table)};
   TRY_ASSIGN(const Table kind, connection.query("SELECT relkind FROM pg_class WHERE oid = to_regclass($1)", parameters, wait));

@@ -33,6 +33,9 @@ struct SplitRequest {
   std::string query;             // SELECT ... FROM table AS source, to which condition_of() can be appended
   std::size_t readers = 1;
   std::uint64_t small_table = 0;  // bytes that one reader reads alone
+  // A range of blocks is read through shared_buffers, where a whole table of more than a quarter of these goes through a small ring: it would
+  // push out what the application needs.
+  enum class SharedBuffers { spare, use } buffers = SharedBuffers::use;
 };
 
 // The ranges to read it by, some per reader. One, the whole, where it is small, has no blocks of its own (a view, a foreign table), or the server would

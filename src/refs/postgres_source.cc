@@ -29,6 +29,7 @@ namespace {
 
 constexpr std::size_t kValuesPerQuery = 5000;
 constexpr std::size_t kTypicalBatch = 1000;
+constexpr std::size_t kReaders = 2;  // of a large table, where nothing else is asked for
 constexpr std::chrono::milliseconds kPollInterval{100};
 constexpr std::chrono::seconds kReplayPatience{60};
 
@@ -186,13 +187,16 @@ Result<ReadSummary> PostgresSource::read(RowSink& sink, std::stop_token stop) {
   TRY_ASSIGN(Session* const writer, primary(stop));
   TRY_ASSIGN(summary.writers, postgres::mark_writers(writer->connection(), wait));
 
+  const std::size_t readers = options_.readers.value_or(kReaders);
   const std::vector<postgres::BlockRange> whole(1);
   std::vector<postgres::BlockRange> ranges = whole;
   if (options_.query.empty()) {
     TRY_ASSIGN(const std::string table, postgres::quoted_table(options_.table));
-    TRY_ASSIGN(ranges, postgres::ranges_of(session.connection(), {table, query, options_.readers, options_.small_table}, proof.relations, wait));
+    using Buffers = postgres::SplitRequest::SharedBuffers;
+    const postgres::SplitRequest request{table, query, readers, options_.small_table, options_.readers ? Buffers::use : Buffers::spare};
+    TRY_ASSIGN(ranges, postgres::ranges_of(session.connection(), request, proof.relations, wait));
   }
-  TRY_ASSIGN(auto others, join(session, proof, std::min(options_.readers, ranges.size()), stop));
+  TRY_ASSIGN(auto others, join(session, proof, std::min(readers, ranges.size()), stop));
   if (others.empty()) ranges = whole;
 
   SharedSink shared(sink);

@@ -28,7 +28,8 @@ struct PostgresSourceOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);  // where the URL does not say
   std::chrono::milliseconds statement_timeout = std::chrono::hours(1);
   std::chrono::milliseconds lock_timeout = std::chrono::seconds(10);
-  std::size_t readers = 2;                      // of `table` and `column`: connections that read parts of it side by side
+  // Of `table` and `column`: connections that read parts of it side by side. Unset: two, where that does not push out what the server keeps in memory.
+  std::optional<std::size_t> readers;
   std::uint64_t small_table = 16 * 1024 * 1024;  // bytes that one of them reads alone
 };
 

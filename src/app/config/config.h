@@ -55,6 +55,7 @@ struct DatabaseConfig {
   std::string url;             // postgresql; never holds a password
   std::optional<std::string> primary_url;
   SecretPlace password;
+  std::optional<std::size_t> readers;  // postgresql: connections that read one large table; unset: as suits the server
 };
 
 enum class ReferenceKind { query, column, list };

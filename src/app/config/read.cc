@@ -137,6 +137,7 @@ void read_postgresql(Section& section, DatabaseConfig& database, const ReadConte
   if (const auto url = read_url(section, "url", schemes, "use password_file or password_env")) database.url = *url;
   database.primary_url = read_url(section, "primary_url", schemes, "use password_file or password_env");
   database.password = read_secret(section, "password", context);
+  if (const auto readers = section.integer("readers", 1, 16)) database.readers = static_cast<std::size_t>(*readers);
 }
 
 void read_database(const YamlEntry& entry, ReadContext& context) {
