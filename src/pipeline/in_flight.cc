@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kShortestWindow{100};
 constexpr std::chrono::milliseconds kLongestWindow{2000};
-constexpr std::uint64_t kPagesPerTurn = 2;  // a window in which each turn had fewer says little
+constexpr std::uint64_t kPagesPerTurn = 2;  // a window in which each turn had fewer says little,
+constexpr std::uint64_t kFewestPages = 48;  // and so does one of fewer pages: these take very different times
 
 }  // namespace
 
@@ -64,7 +65,7 @@ void InFlight::look_back(const ObjectReader& store, Time::time_point now) {
   const auto elapsed = now - window_begun_;
   const std::uint64_t push_backs = store.strain().push_backs;
   const bool is_pushed = push_backs > push_backs_;
-  const bool says_enough = pages_ >= kPagesPerTurn * pace_.level() || elapsed >= kLongestWindow;
+  const bool says_enough = pages_ >= std::max(kFewestPages, kPagesPerTurn * pace_.level()) || elapsed >= kLongestWindow;
   if (elapsed < kShortestWindow || (!says_enough && !is_pushed)) return;
   // Where workers are without work, it is not the level that holds the listing back.
   if (taken_ >= pace_.level() || is_pushed) {

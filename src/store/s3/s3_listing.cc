@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kMaxBytesPerKey = std::size_t{8} << 10;
 constexpr std::size_t kLeastPageBytes = std::size_t{1} << 20;
 
+constexpr unsigned kFlatPages = 10;  // in one directory: it is a large one
+
 // All of is_reserved_key() lies between these.
 constexpr std::string_view kFirstReserved = ".heimdall-";
 constexpr std::string_view kLastReserved = ".heimdall-~";
@@ -67,7 +69,7 @@ std::string start_of(const S3Profile& profile, const ListRange& range, const std
 S3Listing::S3Listing(S3Session& session, const S3Profile& profile, ListRange range)
     : session_(session), range_(std::move(range)), page_keys_(profile.page_keys),
       asked_prefix_(askable_prefix(range_.narrowed.empty() ? range_.prefix : range_.narrowed)),
-      start_after_(start_of(profile, range_, asked_prefix_)), previous_(start_after_) {
+      start_after_(start_of(profile, range_, asked_prefix_)), previous_(start_after_), by_key_(profile.pages_by_key) {
   is_done_ = !range_.until.empty() && range_.after >= range_.until;
 }
 
@@ -93,7 +95,7 @@ Result<PageStatus> S3Listing::next(ObjectPage& page) {
 
 Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
   for (int attempt = 1;; ++attempt) {
-    if (!pending_) pending_ = session_.start(call(token_));
+    if (!pending_) ask_for_next();
     auto answer = session_.finish(*std::exchange(pending_, std::nullopt));
     if (!answer) return std::move(answer).error();
     auto head = read_list_page(std::move(answer->body), {.prefix = asked_prefix_, .previous = previous_}, page);
@@ -101,11 +103,17 @@ Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
       head = Error{ErrorCode::corrupt, format("the list does not get on: its token is the same as before '{}'", printable(previous_))};
     }
     if (head) {
-      const bool goes_on = !head->next_token.empty() && !(head->last_key && is_behind(*head->last_key));
-      if (goes_on) pending_ = session_.start(call(head->next_token));
+      const bool is_past_end = head->last_key && is_behind(*head->last_key);
+      if (head->next_token.empty() && !is_past_end && came_by_key_) {
+        // Only the token that led here can tell whether this is the end.
+        by_key_ = false;
+        continue;
+      }
+      note_directory(page);
       token_ = std::move(head->next_token);
       if (head->last_key) previous_ = *std::move(head->last_key);
-      is_done_ = !goes_on;
+      is_done_ = token_.empty() || is_past_end;
+      if (!is_done_) ask_for_next();
       keep_range(page);
       return is_done_ ? PageStatus::last : PageStatus::more;
     }
@@ -115,6 +123,27 @@ Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
                                                           session_.endpoint().authority()));
     }
   }
+}
+
+void S3Listing::ask_for_next() {
+  came_by_key_ = by_key_ && !token_.empty() && askable_marker(previous_) == previous_;
+  if (!came_by_key_) {
+    pending_ = session_.start(call(token_));
+    return;
+  }
+  S3Call next = list_call(session_.endpoint(), asked_prefix_, page_keys_);
+  next.query.emplace_back("start-after", previous_);
+  pending_ = session_.start(std::move(next));
+}
+
+void S3Listing::note_directory(const ObjectPage& page) {
+  if (page.empty()) return;
+  const std::string_view last = page[page.size() - 1].key;
+  const std::size_t slash = last.rfind('/');
+  const std::string_view directory = slash == std::string_view::npos ? std::string_view() : last.substr(0, slash + 1);
+  flat_pages_ = page[0].key.starts_with(directory) ? flat_pages_ + 1 : 0;
+  // What is read anew for each page grows with the square of the directory's size; a walk behind a token does not.
+  if (flat_pages_ >= kFlatPages) by_key_ = false;
 }
 
 // The keys rise, so a page whose ends are inside is inside, but for our own keys.

@@ -16,6 +16,9 @@ namespace heimdall {
 // '/' behind the prefix while over some 1,000 siblings `D-...` stand beside `D/`, and releases of 2024-07 to 2025-09 lose a key behind a
 // `start-after` that does not exist. The tokens lose nothing.
 //
+// Where the profile says so, the next page is asked for behind the last key. Both faults of MinIO show as an early end, so an end is believed only when the
+// token that led there says so, too; and a directory of many objects, which MinIO would read anew for each page, is listed by tokens.
+//
 // The next page is asked for before the objects of this one are looked at.
 class S3Listing final : public Listing {
  public:
@@ -24,6 +27,10 @@ class S3Listing final : public Listing {
 
  private:
   S3Call call(const std::string& token) const;
+  // The page behind the last one: by its key or by its token.
+  void ask_for_next();
+  // What a page of that directory tells about how to go on.
+  void note_directory(const ObjectPage& page);
   Result<PageStatus> fetch(ObjectPage& page);
   void keep_range(ObjectPage& page) const;
   bool is_behind(std::string_view key) const;
@@ -35,6 +42,9 @@ class S3Listing final : public Listing {
   const std::string start_after_;  // empty: at the beginning of the prefix
   std::string previous_;  // the last key that was listed, inside of the range or not
   std::string token_;     // of the page that comes; empty: the first one
+  bool by_key_;           // go on behind previous_ instead
+  bool came_by_key_ = false;  // the page that is under way
+  unsigned flat_pages_ = 0;   // in a row, each all in one directory
   std::optional<S3Session::Pending> pending_;
   std::optional<Error> failure_;
   bool is_done_ = false;

@@ -27,14 +27,15 @@ S3Server detect_s3_server(std::string_view server_header) {
 // How many requests begin with what each server is known to take; how many more do good is found out on the way.
 S3Profile profile_of(S3Server server) {
   switch (server) {
-    case S3Server::aws: return {true, 1000, {.first = 8, .most = 256, .worthwhile = 4000, .early_bytes = kEarlyBytes}};
-    // Two requests saturate a small server; each range has a page that is not full, and a walk of its own on the disks.
-    case S3Server::minio: return {false, 1000, {.first = 2, .most = 8, .worthwhile = 20'000, .early_bytes = kEarlyBytes}};
+    case S3Server::aws: return {true, false, 1000, {.first = 8, .most = 256, .worthwhile = 4000, .early_bytes = kEarlyBytes}};
+    // Two requests saturate a small server. Behind a token it walks on to the end of the prefix, whether anybody follows or not, and writes down
+    // what it finds.
+    case S3Server::minio: return {false, true, 1000, {.first = 2, .most = 8, .worthwhile = 20'000, .early_bytes = kEarlyBytes}};
     // It sends up to 5000 keys a page.
-    case S3Server::rgw: return {true, 5000, {.first = 4, .most = 32, .worthwhile = 20'000, .early_bytes = kEarlyBytes}};
-    case S3Server::generic: return {false, 1000, {.first = 2, .most = 8, .worthwhile = 20'000, .early_bytes = kEarlyBytes}};
+    case S3Server::rgw: return {true, false, 5000, {.first = 4, .most = 32, .worthwhile = 20'000, .early_bytes = kEarlyBytes}};
+    case S3Server::generic: return {false, false, 1000, {.first = 2, .most = 8, .worthwhile = 20'000, .early_bytes = kEarlyBytes}};
   }
-  return {false, 1000, {}};
+  return {false, false, 1000, {}};
 }
 
 }  // namespace heimdall

@@ -21,6 +21,7 @@ S3Server detect_s3_server(std::string_view server_header);
 
 struct S3Profile {
   bool starts_anywhere;  // whether start-after leads to all keys behind it
+  bool pages_by_key;     // whether going on behind the last key costs the server less than following its token
   unsigned page_keys;    // asked for in one page; the server may send fewer
   ListingLimits limits;
 };
