@@ -15,8 +15,8 @@
 #include "model/mapping.h"
 #include "model/near_form.h"
 #include "pipeline/object_codec.h"
-#include "pipeline/reference_snapshot.h"
-#include "pipeline/snapshot.h"
+#include "pipeline/references/reference_snapshot.h"
+#include "pipeline/references/snapshot.h"
 
 namespace heimdall {
 

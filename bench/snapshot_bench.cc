@@ -26,7 +26,7 @@
 #include "io/growing_array.h"
 #include "io/radix_sort.h"
 #include "model/fingerprint.h"
-#include "pipeline/snapshot.h"
+#include "pipeline/references/snapshot.h"
 #include "refs/list_source.h"
 
 namespace heimdall {

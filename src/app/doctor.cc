@@ -7,8 +7,8 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "pipeline/judge.h"
-#include "pipeline/recheck.h"
-#include "pipeline/scan.h"
+#include "pipeline/sweep/recheck.h"
+#include "pipeline/listing/scan.h"
 
 namespace heimdall {
 

@@ -3,7 +3,7 @@
 #include "base/format.h"
 #include "io/file.h"
 #include "refs/list_source.h"
-#include "refs/postgres_source.h"
+#include "refs/postgres/postgres_source.h"
 #include "refs/sqlite_source.h"
 
 namespace heimdall {

@@ -11,7 +11,7 @@
 #include "app/config/config.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "pipeline/recover.h"
+#include "pipeline/sweep/recover.h"
 #include "pipeline/run.h"
 #include "ports/object_store.h"
 #include "state/state_database.h"

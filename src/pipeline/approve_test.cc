@@ -5,7 +5,7 @@
 
 #include <type_traits>
 
-#include "pipeline/sweep.h"
+#include "pipeline/sweep/sweep.h"
 #include "pipeline/test_support.h"
 
 namespace heimdall {

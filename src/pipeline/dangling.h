@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "pipeline/snapshot.h"
+#include "pipeline/references/snapshot.h"
 #include "ports/object_store.h"
 
 namespace heimdall {

@@ -6,7 +6,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "model/near_form.h"
-#include "pipeline/ledger.h"
+#include "pipeline/listing/ledger.h"
 
 namespace heimdall {
 

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "model/policy.h"
-#include "pipeline/snapshot.h"
+#include "pipeline/references/snapshot.h"
 #include "ports/object_store.h"
 
 namespace heimdall {

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "io/record_file.h"
 #include "model/run_report.h"
-#include "pipeline/reference_snapshot.h"
+#include "pipeline/references/reference_snapshot.h"
 #include "ports/object_store.h"
 
 namespace heimdall {

@@ -5,7 +5,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "pipeline/object_codec.h"
-#include "pipeline/snapshot_format.h"
+#include "pipeline/references/snapshot_format.h"
 
 namespace heimdall {
 

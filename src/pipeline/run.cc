@@ -8,9 +8,9 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "pipeline/judge.h"
-#include "pipeline/recheck.h"
-#include "pipeline/scan.h"
-#include "pipeline/sweep.h"
+#include "pipeline/sweep/recheck.h"
+#include "pipeline/listing/scan.h"
+#include "pipeline/sweep/sweep.h"
 
 namespace heimdall {
 

@@ -13,7 +13,7 @@
 #include "model/run_report.h"
 #include "pipeline/approve.h"
 #include "pipeline/plan.h"
-#include "pipeline/snapshot.h"
+#include "pipeline/references/snapshot.h"
 #include "ports/history.h"
 #include "ports/journal.h"
 #include "ports/object_store.h"

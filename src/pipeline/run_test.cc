@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "pipeline/ledger.h"
+#include "pipeline/listing/ledger.h"
 #include "pipeline/test_world.h"
 #include "testing/faulty_store.h"
 

@@ -14,9 +14,9 @@
 
 #include "pipeline/approve.h"
 #include "pipeline/plan.h"
-#include "pipeline/recover.h"
+#include "pipeline/sweep/recover.h"
 #include "pipeline/run.h"
-#include "pipeline/sweep.h"
+#include "pipeline/sweep/sweep.h"
 #include "testing/fake_clock.h"
 #include "testing/fake_source.h"
 #include "testing/fake_state.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/text.h"
-#include "pipeline/range_pool.h"
+#include "pipeline/listing/range_pool.h"
 #include "testing/fake_store.h"
 
 namespace heimdall::testing {

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "postgres_world.h"
-#include "refs/postgres_text.h"
+#include "refs/postgres/postgres_text.h"
 #include "reference_source_contract.h"
 
 namespace heimdall::testing {

@@ -3,7 +3,7 @@
 
 #include "base/format.h"
 #include "postgres_world.h"
-#include "refs/postgres_text.h"
+#include "refs/postgres/postgres_text.h"
 #include "testing/fake_source.h"
 
 namespace heimdall::testing {

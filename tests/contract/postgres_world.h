@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "refs/postgres_connection.h"
-#include "refs/postgres_source.h"
+#include "refs/postgres/postgres_connection.h"
+#include "refs/postgres/postgres_source.h"
 #include "test_server.h"
 #include "testing/fake_clock.h"
 

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "base/text.h"
-#include "pipeline/range_pool.h"
+#include "pipeline/listing/range_pool.h"
 #include "s3_bucket.h"
 
 namespace heimdall::testing {

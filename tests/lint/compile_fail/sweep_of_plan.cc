@@ -1,6 +1,6 @@
 // says: Plan.* to .*ApprovedPlan|no matching function|invalid initialization
 // Only an approved plan is carried out (section 2 of the design): sweep(Plan) is no call.
-#include "pipeline/sweep.h"
+#include "pipeline/sweep/sweep.h"
 
 using namespace heimdall;
 

@@ -1,0 +1,92 @@
+#include "pipeline/sweep/recover.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/format.h"
+#include "base/text.h"
+
+namespace heimdall {
+
+namespace {
+
+Outcome to_outcome(RemoveOutcome::Kind kind) {
+  using Kind = RemoveOutcome::Kind;
+  switch (kind) {
+    case Kind::deleted:
+    case Kind::already_gone: return Outcome::deleted;  // our request went out, and the key is absent
+    case Kind::changed: return Outcome::skipped_changed;
+    case Kind::failed:
+    case Kind::not_sent: return Outcome::failed;
+    case Kind::in_doubt: return Outcome::in_doubt;
+  }
+  return Outcome::in_doubt;
+}
+
+// Counts a run's deletions anew from the journal.
+Result<void> refresh_report(const std::string& run_id, JournalLog& journal, History& history, Clock& clock) {
+  TRY_ASSIGN(std::optional<RunReport> report, history.run(run_id));
+  if (!report) return {};
+  for (auto& [bucket, figures] : report->buckets) {
+    figures.orphans_deleted = figures.bytes_deleted = figures.deletion_failures = 0;
+    figures.skipped_referenced = figures.skipped_changed = figures.already_gone = 0;
+  }
+  std::uint64_t in_doubt = 0;
+  TRY(journal.deletions(run_id, [&](const Deletion& deletion) -> Result<void> {
+    count(report->buckets[deletion.bucket], deletion.outcome, deletion.object.size_bytes);
+    in_doubt += deletion.outcome == Outcome::in_doubt ? 1 : 0;
+    return {};
+  }));
+  // A killed run never reached its end, so it is partial at best. One that ended by itself has said how.
+  if (in_doubt == 0 && !report->completed_at) {
+    report->status = RunStatus::partial;
+    report->error = "the run was killed; what it left in doubt was looked up afterwards";
+    report->completed_at = clock.now();
+  }
+  return history.save_run(*report);
+}
+
+// Runs that were killed with nothing in doubt, between two batches, have deletions to be counted, too.
+Result<void> add_killed_runs(History& history, std::set<std::string>& runs) {
+  constexpr std::size_t kLatest = 1000;
+  TRY_ASSIGN(const std::vector<RunReport> latest, history.runs(kLatest));
+  for (const RunReport& run : latest) {
+    if (run.command == "apply" && run.status == RunStatus::interrupted && !run.completed_at) runs.insert(run.run_id);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& history, Clock& clock,
+                              std::stop_token stop) {
+  RecoverReport report;
+  TRY_ASSIGN(const std::string identity, store.identity());
+  TRY_ASSIGN(const std::vector<InDoubt> in_doubt, journal.in_doubt(identity));
+  std::set<std::string> runs;
+  // Whatever the wall clock says, nothing was sent after we began: the delay from here is always enough.
+  const auto delay = std::chrono::nanoseconds(store.settle_delay());
+  const BootTime surely_settled = clock.boot_now() + delay;
+  for (const InDoubt& entry : in_doubt) {
+    const auto wait = std::min(entry.sent_at + delay - clock.now(), surely_settled - clock.boot_now());
+    clock.sleep_for(std::max(wait, std::chrono::nanoseconds(0)), stop);
+    if (stop.stop_requested()) break;
+    const RemoveOutcome found = store.settle(entry.object);
+    const Outcome outcome = to_outcome(found.kind);
+    if (outcome == Outcome::in_doubt) {
+      ++report.still_in_doubt;
+      continue;
+    }
+    Deletion deletion{entry.bucket, entry.object, outcome, found.message};
+    TRY(journal.record(entry.run_id, std::span(&deletion, 1)));
+    runs.insert(entry.run_id);
+    report.settled.push_back(std::move(deletion));
+  }
+  TRY(journal.flush());
+  TRY(add_killed_runs(history, runs));
+  for (const std::string& run_id : runs) TRY(refresh_report(run_id, journal, history, clock));
+  if (stop.stop_requested()) return Error{ErrorCode::cancelled, "recover was interrupted; it goes on with the next start"};
+  return report;
+}
+
+}  // namespace heimdall
