@@ -148,7 +148,7 @@ TEST(Config, an_s3_store_with_all_its_keys) {
   const std::string text =
       replaced(config_text(), "{type: directory, path: ./media}",
                "{type: s3, endpoint: \"http://127.0.0.1:9000\", region: eu, path_style: true, access_key_env: A, secret_key_file: s,"
-               " delete_access_key_env: B, delete_secret_key_env: C, profile: p, ca_file: ca.pem, request_timeout: 5s}");
+               " delete_access_key_env: B, delete_secret_key_env: C, profile: p, ca_file: ca.pem, request_timeout: 5s, server: minio, in_flight: 4}");
   ASSERT_EQ(problems_of(text), "accepted");
   const Config config = parse_text(text).value();
   const S3StoreConfig& s3 = config.stores.front().s3;
@@ -158,6 +158,18 @@ TEST(Config, an_s3_store_with_all_its_keys) {
   EXPECT_EQ(s3.secret_key.file, "/srv/s");
   EXPECT_EQ(s3.ca_file, "/srv/ca.pem");
   EXPECT_EQ(s3.request_timeout, std::chrono::seconds(5));
+  EXPECT_EQ(s3.server, "minio");
+  EXPECT_EQ(s3.in_flight, 4U);
+}
+
+TEST(Config, how_a_bucket_is_listed_is_one_of_the_ways_there_are) {
+  const auto with = [](const std::string& more) {
+    return replaced(config_text(), "{type: directory, path: ./media}", "{type: s3, endpoint: \"http://h\", " + more + "}");
+  };
+  EXPECT_EQ(problems_of(with("server: rgw")), "accepted");
+  EXPECT_THAT(problems_of(with("server: ceph")), HasSubstr("'server'"));
+  EXPECT_THAT(problems_of(with("in_flight: 0")), HasSubstr("'in_flight'"));
+  EXPECT_THAT(problems_of(with("in_flight: 1025")), HasSubstr("'in_flight'"));
 }
 
 TEST(Config, half_a_pair_of_keys_is_refused) {
@@ -169,11 +181,12 @@ TEST(Config, half_a_pair_of_keys_is_refused) {
 TEST(Config, a_postgresql_database_with_all_its_keys) {
   const std::string text =
       replaced(config_text(), "{type: sqlite, path: ./app.db}",
-               "{type: postgresql, url: \"postgresql://me@db/app\", primary_url: \"postgresql://me@primary/app\", password_file: pw}");
+               "{type: postgresql, url: \"postgresql://me@db/app\", primary_url: \"postgresql://me@primary/app\", password_file: pw, readers: 3}");
   ASSERT_EQ(problems_of(text), "accepted");
   const Config config = parse_text(text).value();
   EXPECT_EQ(config.databases.front().primary_url, "postgresql://me@primary/app");
   EXPECT_EQ(config.databases.front().password.file, "/srv/pw");
+  EXPECT_EQ(config.databases.front().readers, 3U);
 }
 
 TEST(Config, what_is_not_implemented_is_checked_all_the_same) {
