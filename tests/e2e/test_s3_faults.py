@@ -61,6 +61,9 @@ def all_at_once(tried_for_long, unanswered, list_faults):
 # Lists
 
 SWAP = edit(lambda body: re.sub(rb"(<Contents>.*?</Contents>)(<Contents>.*?</Contents>)", rb"\2\1", body, count=1, flags=re.DOTALL))
+BOMB = (b'<?xml version="1.0"?><!DOCTYPE b [<!ENTITY e0 "kkkkkkkkkk">' +
+        b"".join(b'<!ENTITY e%d "%s">' % (i, b"&e%d;" % (i - 1) * 10) for i in range(1, 10)) +
+        b"]><ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>1</KeyCount><Contents><Key>&e9;</Key><Size>1</Size></Contents></ListBucketResult>")
 LIST_FAULTS = {
     "an error": error(500, "InternalError"),
     "a broken connection": lose(),
@@ -80,6 +83,9 @@ LIST_FAULTS = {
     "more to come, without a token": replace(rb"<IsTruncated>[a-z]*</IsTruncated>|<NextContinuationToken>.*?</NextContinuationToken>",
                                               b"<IsTruncated>true</IsTruncated>"),
     "no word on whether there is more": replace(rb"<IsTruncated>[a-z]*</IsTruncated>", b""),
+    "a gigantic key": replace(rb"</Key>", b"k" * 20_000 + b"</Key>"),
+    "a page without an end in sight": says(b"<ListBucketResult>" + b" " * (16 << 20), content_type="application/xml"),
+    "an XML bomb": says(BOMB, content_type="application/xml"),
 }
 
 
