@@ -137,17 +137,24 @@ Result<SourceIdentity> ListSource::identity() {
   return SourceIdentity{"list:" + real.string(), "", 0};
 }
 
+Error ListSource::changed() const {
+  return {ErrorCode::corrupt, format("the {} changed while it was read", name()),
+          "write the list under another name and rename it when it is complete; then run the command again"};
+}
+
 Result<std::uint64_t> ListSource::read_rows(int fd, RowSink& sink, const std::stop_token& stop) const {
   fcntl(fd, F_SETPIPE_SZ, kPipeSize);  // fewer turns between writer and reader; fails for what is no pipe, or not allowed
   LineReader reader(fd, options_.separator == ListSeparator::nul ? '\0' : '\n', sink);
   const std::string what = name();
   struct stat info {};
   if (fstat(fd, &info) != 0) return system_error(errno, format("cannot read the {}", what));
-  // A file that grows is never read to its end: read() refuses it for that.
-  const auto has_grown = [&] { return S_ISREG(info.st_mode) && reader.bytes() > static_cast<std::uint64_t>(info.st_size); };
-  for (auto status = LineReader::Status::more; status == LineReader::Status::more && !has_grown();) {
+  // What a file has behind where we begin; a pipe has no size. One that grows is not read for ever, and one that ends early is no whole list.
+  const off_t begin = S_ISREG(info.st_mode) ? lseek(fd, 0, SEEK_CUR) : 0;
+  const std::uint64_t size = S_ISREG(info.st_mode) && info.st_size > begin ? static_cast<std::uint64_t>(info.st_size - begin) : 0;
+  for (auto status = LineReader::Status::more; status == LineReader::Status::more;) {
     if (stop.stop_requested()) return Error{ErrorCode::cancelled, format("reading the {} was stopped", what)};
     TRY_ASSIGN(status, reader.read_on(what));
+    if (S_ISREG(info.st_mode) && reader.bytes() > size) return changed();
   }
   if (!reader.open_line().empty()) {
     return Error{ErrorCode::corrupt,
@@ -156,6 +163,7 @@ Result<std::uint64_t> ListSource::read_rows(int fd, RowSink& sink, const std::st
                  options_.separator == ListSeparator::nul ? "end each key with a NUL byte, or take `null: true` away"
                                                           : "make it again; end the last line with a line feed"};
   }
+  if (S_ISREG(info.st_mode) && reader.bytes() != size) return changed();
   return reader.lines();
 }
 
@@ -177,16 +185,15 @@ Result<ReadSummary> ListSource::read(RowSink& sink, std::stop_token stop) {
   was_read_ = true;
   TRY_ASSIGN(summary.rows, read_rows(fd, sink, stop));
 
-  summary.as_of = options_.taken_at.value_or(once ? began : to_timestamp(before.st_mtim));
+  summary.as_of = options_.taken_at.value_or(S_ISREG(before.st_mode) ? to_timestamp(before.st_mtim) : began);
   summary.as_of = std::min(*summary.as_of, began);
-  if (once) return summary;
-  // A list that grows or is replaced meanwhile is two halves of two lists.
+  if (!S_ISREG(before.st_mode)) return summary;
+  // A list that grows or is replaced meanwhile is two halves of two lists. Standard input has no name.
   struct stat after {};
-  struct stat by_name {};
-  if (fstat(fd, &after) != 0 || stat(options_.path.c_str(), &by_name) != 0 || !is_unchanged(before, after) ||
+  struct stat by_name = before;
+  if (fstat(fd, &after) != 0 || (!is_input() && stat(options_.path.c_str(), &by_name) != 0) || !is_unchanged(before, after) ||
       !is_unchanged(before, by_name)) {
-    return Error{ErrorCode::corrupt, format("the {} changed while it was read", name()),
-                 "write the list under another name and rename it when it is complete; then run the command again"};
+    return changed();
   }
   return summary;
 }

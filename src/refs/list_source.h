@@ -43,6 +43,7 @@ class ListSource final : public ReferenceSource {
  private:
   bool is_input() const { return options_.path == "-"; }
   std::string name() const;
+  Error changed() const;
   Result<UniqueFd> open() const;
   Result<std::uint64_t> read_rows(int fd, RowSink& sink, const std::stop_token& stop) const;
 

@@ -70,6 +70,33 @@ TEST_F(ListSourceTest, a_line_is_a_row_and_nothing_is_trimmed) {
   EXPECT_EQ(summary->partial, std::nullopt);
 }
 
+// Invariant 2: standard input may be a file, too, and one that somebody still writes is no whole list.
+TEST_F(ListSourceTest, a_file_on_standard_input_is_a_file) {
+  write("a\nb\n");
+  const UniqueFd file(::open(options_.path.c_str(), O_RDONLY));
+  const auto path = options_.path;
+  options_.path = "-";
+  options_.input = file.get();
+  const auto whole = read();
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_THAT(collector_.values(), ElementsAre("a", "b"));
+  EXPECT_EQ(whole->as_of, clock_.now() - 1h);
+
+  ASSERT_EQ(lseek(file.get(), 0, SEEK_SET), 0);
+  collector_ = RowCollector();
+  struct GrowingSink final : RowSink {
+    const std::filesystem::path& path;
+    explicit GrowingSink(const std::filesystem::path& at) : path(at) {}
+    Result<void> add(std::span<const ReferenceRow>) override {
+      std::ofstream(path, std::ios::binary | std::ios::app) << "c\n";
+      return {};
+    }
+  } growing(path);
+  const auto grown = ListSource(options_, clock_).read(growing, {});
+  ASSERT_FALSE(grown);
+  EXPECT_THAT(grown.error().message, HasSubstr("changed while it was read"));
+}
+
 TEST_F(ListSourceTest, nul_separated_keys_may_hold_line_feeds) {
   options_.separator = ListSeparator::nul;
   write(std::string("a\nb\0\0c\0", 7));

@@ -87,23 +87,46 @@ Keys sibling_keys() {  // what makes MinIO end a list early
 Keys flat_keys() {
   Keys keys;
   std::mt19937_64 random(11);
-  while (keys.size() < 2500) keys.insert(format("{:016x}", random()));
+  while (keys.size() < 1500) keys.insert(format("{:016x}", random()));
   return keys;
 }
 
 Keys giant_keys() {
   Keys keys = {"a/1", "b/2", "z/3", "giant.txt"};
-  for (int i = 0; i < 2500; ++i) keys.insert(format("giant/{:05}.bin", i));
+  for (int i = 0; i < 1500; ++i) keys.insert(format("giant/{:05}.bin", i));
   return keys;
 }
 
 Keys deep_keys() {
   Keys keys;
-  for (int i = 0; i < 2187; ++i) {
+  for (int i = 0; i < 1458; ++i) {
     std::string key = "root/";
     for (int n = i, level = 0; level < 6; n /= 3, ++level) key += format("{}/", n % 3);
     keys.insert(key + std::to_string(i));
   }
+  return keys;
+}
+
+// Consoles write a marker for each folder: it is no folder below itself.
+Keys marked_keys() {
+  Keys keys = {"data/"};
+  for (int folder = 0; folder < 12; ++folder) {
+    keys.insert(format("data/{:02}/", folder));
+    for (int i = 0; i < 100; ++i) keys.insert(format("data/{:02}/{:03}", folder, i));
+  }
+  return keys;
+}
+
+// So many beside each of several folders that a list which goes on by key has room for them, and for them alone.
+Keys nested_sibling_keys() {
+  Keys keys;
+  for (int i = 0; i < 60; ++i) keys.insert(format("d-{:03}", i));
+  for (int i = 0; i < 600; ++i) keys.insert(format("d/e-{:03}", i));
+  for (int i = 0; i < 600; ++i) keys.insert(format("d/e/f.{:03}", i));
+  for (int i = 0; i < 900; ++i) keys.insert(format("d/e/f/{:03}", i));
+  keys.insert("d/e/g.txt");
+  keys.insert("d/h.txt");
+  keys.insert("e.txt");
   return keys;
 }
 
@@ -150,7 +173,8 @@ TEST_P(S3ParallelListing, has_the_keys_that_the_tokens_lead_to) {
 INSTANTIATE_TEST_SUITE_P(S3, S3ParallelListing,
                          ::testing::Combine(::testing::Values("minio", "versitygw"),
                                             ::testing::Values(Shape{"siblings", sibling_keys}, Shape{"flat", flat_keys},
-                                                              Shape{"giant", giant_keys}, Shape{"deep", deep_keys},
+                                                              Shape{"giant", giant_keys}, Shape{"deep", deep_keys}, Shape{"marked", marked_keys},
+                                                              Shape{"nested_siblings", nested_sibling_keys},
                                                               Shape{"odd", odd_random_keys})),
                          [](const auto& each) { return std::get<0>(each.param) + "_" + std::get<1>(each.param).name; });
 

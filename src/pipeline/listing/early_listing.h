@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,8 +19,7 @@ namespace heimdall {
 struct EarlyPages {
   std::vector<ObjectPage> pages;
   std::unique_ptr<Listing> listing;
-  bool is_last = false;         // the pages are all there is
-  std::optional<Error> failure;  // behind the pages
+  bool is_last = false;  // the pages are all there is
 };
 
 // Lists the beginning of a bucket on a thread of its own, while the references are read: a store need not wait for a database. As references may be
@@ -31,13 +31,18 @@ class EarlyListing {
   // Ends after the page that is under way.
   ~EarlyListing() = default;
 
-  // Ends after the page that is under way, and gives what there is. nullopt: nothing was begun.
+  // Ends after the page that is under way, and gives what there is. nullopt, so that it is listed anew: nothing was begun, it failed, or it has waited
+  // longer than servers remember where a list stood (MinIO: 3 minutes).
   std::optional<EarlyPages> take();
 
  private:
   void list(ObjectReader& store, const ListRange& range, std::uint64_t most_bytes, const std::stop_token& stop);
 
+  using Time = std::chrono::steady_clock;
+
   EarlyPages found_;
+  bool has_failed_ = false;
+  Time::time_point last_page_;
   std::jthread thread_;  // after what it writes into
 };
 

@@ -22,21 +22,34 @@ unsigned InFlight::level() const {
   return pace_.level();
 }
 
-InFlight::Turn::Turn(InFlight& in_flight, const std::stop_token& stop) : in_flight_(in_flight) {
+InFlight::Turn::Turn(InFlight& in_flight, const std::stop_token& stop) : in_flight_(in_flight), stop_(stop) {
   std::unique_lock lock(in_flight_.mutex_);
-  const auto may_go = [&] { return in_flight_.taken_ < in_flight_.pace_.level() || stop.stop_requested(); };
-  while (!may_go()) in_flight_.turn_.wait_for(lock, kShortestWindow);
-  ++in_flight_.taken_;
-  begun_ = Time::now();
+  wait(lock);
 }
 
 InFlight::Turn::~Turn() {
   const std::scoped_lock lock(in_flight_.mutex_);
   --in_flight_.taken_;
-  ++in_flight_.pages_;
-  in_flight_.keys_ += keys_;
-  in_flight_.spent_ += Time::now() - begun_;
   in_flight_.turn_.notify_one();
+}
+
+void InFlight::Turn::wait(std::unique_lock<std::mutex>& lock) {
+  while (in_flight_.taken_ >= in_flight_.pace_.level() && !stop_.stop_requested()) in_flight_.turn_.wait_for(lock, kShortestWindow);
+  ++in_flight_.taken_;
+  begun_ = Time::now();
+}
+
+// Kept from page to page, as the next one is asked for before this one is judged: only who must wait gives it back.
+void InFlight::Turn::listed(std::uint64_t keys) {
+  std::unique_lock lock(in_flight_.mutex_);
+  const auto now = Time::now();
+  ++in_flight_.pages_;
+  in_flight_.keys_ += keys;
+  in_flight_.spent_ += now - begun_;
+  begun_ = now;
+  if (in_flight_.taken_ <= in_flight_.pace_.level()) return;
+  --in_flight_.taken_;
+  wait(lock);
 }
 
 void InFlight::worker_ended() {

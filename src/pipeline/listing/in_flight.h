@@ -20,20 +20,22 @@ class InFlight {
   unsigned most() const { return most_; }
   unsigned level() const;
 
-  // One page, from the request for it to its verdicts. Waits for its turn.
+  // The right to list, page after page. Waits for it, and again between two pages where there are more turns than are good.
   class Turn {
    public:
     Turn(InFlight& in_flight, const std::stop_token& stop);
     ~Turn();
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
-    // What it brought.
-    void listed(std::uint64_t keys) { keys_ = keys; }
+    // A page is done. It brought so many keys.
+    void listed(std::uint64_t keys);
 
    private:
+    void wait(std::unique_lock<std::mutex>& lock);
+
     InFlight& in_flight_;
-    std::chrono::steady_clock::time_point begun_;
-    std::uint64_t keys_ = 0;
+    const std::stop_token stop_;
+    std::chrono::steady_clock::time_point begun_;  // the page at hand
   };
 
   // Calls `hire` with the level, at first and whenever it changes, until worker_ended() was called as often as `hire` last returned.

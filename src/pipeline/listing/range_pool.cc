@@ -76,8 +76,15 @@ RangePool::Work* RangePool::take(const std::stop_token& stop) {
       return work;
     }
     if (under_way_ == 0 && !is_cutting_) return nullptr;
-    if (options_.may_cut && !is_cutting_ && largest() != nullptr) cut_largest(lock);
-    else changed_.wait_for(lock, kLookAgain);
+    const auto now = std::chrono::steady_clock::now();
+    const bool may_look = options_.may_cut && !is_cutting_ && now >= next_look_;
+    if (may_look) next_look_ = now + kLookAgain;
+    if (may_look && largest() != nullptr) {
+      next_look_ = now;  // there may be more
+      cut_largest(lock);
+    } else {
+      changed_.wait_for(lock, kLookAgain);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -64,6 +65,7 @@ class RangePool {
   std::vector<std::unique_ptr<Work>> works_;  // waiting, under way and done
   std::vector<Work*> waiting_;                // the next one last
   std::size_t under_way_ = 0;
+  std::chrono::steady_clock::time_point next_look_;  // for something to cut: one waiting worker looks for all
   bool is_cutting_ = false;  // one at a time: two would cut the same range, and each cut may cost requests
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <tuple>
 
@@ -53,12 +54,11 @@ class RangeScan {
       if (is_last) break;
     }
     is_last = is_last || early.is_last;
-    if (early.failure && !is_last) return *std::move(early.failure);
     if (!early.listing && !is_last) {
       TRY_ASSIGN(early.listing, store_.list(range));
     }
+    InFlight::Turn turn(in_flight, stop);
     while (!is_last) {
-      InFlight::Turn turn(in_flight, stop);
       if (stop.stop_requested()) return Error{ErrorCode::cancelled, "the scan was interrupted"};
       TRY_ASSIGN(const PageStatus status, early.listing->next(page_));
       TRY_ASSIGN(const RangePool::Share share, take_page(pool, work, asked));
@@ -169,7 +169,7 @@ class RangeScan {
 
 // Where the cuts are known beforehand, the first request of each range goes out at once.
 // What was listed before belongs to the first range.
-Result<std::vector<ListRange>> ranges_of(ObjectReader& store, const BucketPolicy& policy, const ReferenceSnapshot& snapshot,
+std::vector<ListRange> ranges_of(ObjectReader& store, const BucketPolicy& policy, const ReferenceSnapshot& snapshot,
                                          std::uint64_t expected_keys, unsigned wanted, const EarlyPages& early) {
   const std::vector<std::string>& sample = snapshot.key_sample();
   std::vector<ListRange> ranges;
@@ -178,10 +178,11 @@ Result<std::vector<ListRange>> ranges_of(ObjectReader& store, const BucketPolicy
     if (ranges.empty() && !early.pages.empty() && !early.pages.back().empty()) whole.after = early.pages.back()[early.pages.back().size() - 1].key;
     SplitHints hints{wanted, sample, expected_keys};
     if (!sample.empty()) hints.expected_keys = count_in(whole, sample) * expected_keys / sample.size();
-    TRY_ASSIGN(std::vector<ListRange> parts, store.split(whole, hints));
-    TRY(check_tiling(whole, parts));
-    if (!whole.after.empty()) parts.front().after.clear();
-    ranges.insert(ranges.end(), parts.begin(), parts.end());
+    auto parts = store.split(whole, hints);
+    // Where no cuts are to be had it is listed as one: real trouble will show there, too.
+    if (!parts || !check_tiling(whole, *parts)) parts = std::vector<ListRange>{whole};
+    if (!whole.after.empty()) parts->front().after.clear();
+    ranges.insert(ranges.end(), parts->begin(), parts->end());
   }
   return ranges;
 }
@@ -200,16 +201,20 @@ class ScanCrew {
       work(pool, in_flight);
     } else {
       std::vector<std::jthread> workers;
-      const auto hire = [&] {
-        workers.emplace_back([&] {
-          pthread_setname_np(pthread_self(), "scan");
-          work(pool, in_flight);
-        });
-      };
-      in_flight.supervise([&](unsigned level) {
-        while (workers.size() < level) hire();
+      const auto hire = [&](unsigned level) {
+        try {
+          while (workers.size() < level) {
+            workers.emplace_back([&] {
+              pthread_setname_np(pthread_self(), "scan");
+              work(pool, in_flight);
+            });
+          }
+        } catch (const std::system_error&) {
+          if (workers.empty()) throw;  // no more threads are to be had: those that are there do it all
+        }
         return static_cast<unsigned>(workers.size());
-      }, store_);
+      };
+      in_flight.supervise(hire, store_);
     }
     std::ranges::sort(results_, {}, [](const RangeResult& result) { return std::tie(result.range.prefix, result.range.after); });
     return std::move(results_);
@@ -282,7 +287,7 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
   InFlight in_flight(limits);
   EarlyPages begun = early ? *std::move(early) : EarlyPages{};
   const unsigned wanted = std::max(1U, limits.first) * kRangesPerWorker;
-  TRY_ASSIGN(std::vector<ListRange> ranges, ranges_of(store, policy, snapshot, options.expected_objects, wanted, begun));
+  std::vector<ListRange> ranges = ranges_of(store, policy, snapshot, options.expected_objects, wanted, begun);
   RangePool pool(store, std::move(ranges),
                  {snapshot.key_sample(), options.expected_objects, limits.worthwhile, limits.most > 1});
   std::vector<RangeResult> results = ScanCrew(store, snapshot, policy, options, progress, stop).run(pool, in_flight, std::move(begun));

@@ -279,10 +279,21 @@ TEST_F(Scan, a_short_page_loses_nothing) {
   }
 }
 
-TEST_F(Scan, fails_if_the_store_cannot_say_what_it_is_or_how_it_splits) {
+// Trouble that is real will meet the listing, too.
+TEST_F(Scan, what_cannot_be_cut_is_listed_as_one) {
   bucket.add_source({"a"});
   bucket.put_old("b");
-  for (StoreCall verb : {StoreCall::identity, StoreCall::split, StoreCall::server_time}) {
+  FaultyStore store(bucket.store, {StoreFault::error, 1, StoreCall::split});
+  const auto findings = bucket.scan_through(store);
+  ASSERT_TRUE(findings) << findings.error().message;
+  EXPECT_TRUE(findings->complete());
+  EXPECT_THAT(due_keys(*findings), ElementsAre("b"));
+}
+
+TEST_F(Scan, fails_if_the_store_cannot_say_what_it_is) {
+  bucket.add_source({"a"});
+  bucket.put_old("b");
+  for (StoreCall verb : {StoreCall::identity, StoreCall::server_time}) {
     FaultyStore store(bucket.store, {StoreFault::error, 1, verb});
     EXPECT_FALSE(bucket.scan_through(store));
   }

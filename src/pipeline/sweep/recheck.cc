@@ -130,16 +130,27 @@ Result<std::optional<Refusal>> Rechecker::take_wave(std::span<const std::size_t>
   progress_.end();
   TRY(taken);
   const auto duration = clock_.boot_now() - begun;
-  wave_ = Wave{std::move(*taken), begun + duration + options_.wave_extra};
+  Wave wave{std::move(*taken), begun + duration + options_.wave_extra};
+  std::optional<Refusal> refusal = judge_wave(wave, sources);
+  if (refusal) {
+    wave_.reset();
+    refused_ = refusal;
+  } else {
+    wave_ = std::move(wave);
+  }
+  return refusal;
+}
+
+std::optional<Refusal> Rechecker::judge_wave(const Wave& wave, std::span<const std::size_t> sources) const {
   for (std::size_t n = 0; n < sources.size(); ++n) {
     const std::size_t i = sources[n];
     for (Refusal& refusal : judge_source_again(policy_.name, *sources_[i].policy, policy_.guards, planned_[i],
-                                               wave_->snapshot.sources()[n], clock_.now())) {
-      if (!is_accepted(refusal.guard)) return std::optional(std::move(refusal));
+                                               wave.snapshot.sources()[n], clock_.now())) {
+      if (!is_accepted(refusal.guard)) return std::move(refusal);
     }
-    if (!any_control_came_back(wave_->snapshot, n, *sources_[i].policy, planned_[i])) return std::optional(blind(i));
+    if (!any_control_came_back(wave.snapshot, n, *sources_[i].policy, planned_[i])) return blind(i);
   }
-  return std::optional<Refusal>();
+  return std::nullopt;
 }
 
 Result<std::optional<Refusal>> Rechecker::look_up(std::size_t source, std::span<const std::string_view> keys,
@@ -177,6 +188,13 @@ Result<std::optional<Refusal>> Rechecker::look_up(std::size_t source, std::span<
 }
 
 Result<RecheckVerdict> Rechecker::check(std::span<const std::string_view> keys, std::stop_token stop) {
+  if (refused_) return RecheckVerdict{std::vector<std::uint8_t>(keys.size(), 0), {}, refused_};
+  auto verdict = ask(keys, std::move(stop));
+  if (verdict && verdict->refusal) refused_ = verdict->refusal;
+  return verdict;
+}
+
+Result<RecheckVerdict> Rechecker::ask(std::span<const std::string_view> keys, std::stop_token stop) {
   RecheckVerdict verdict;
   verdict.referenced.assign(keys.size(), 0);
   verdict.valid_until = clock_.boot_now() + std::chrono::hours(24);

@@ -59,6 +59,9 @@ class Rechecker {
     BootTime valid_until;
   };
 
+  // Why what the wave saw cannot be believed.
+  std::optional<Refusal> judge_wave(const Wave& wave, std::span<const std::size_t> sources) const;
+  Result<RecheckVerdict> ask(std::span<const std::string_view> keys, std::stop_token stop);
   Result<std::optional<Refusal>> take_wave(std::span<const std::size_t> sources, std::stop_token stop);
   Result<std::optional<Refusal>> look_up(std::size_t source, std::span<const std::string_view> keys,
                                          RecheckVerdict& verdict, std::stop_token stop);
@@ -73,7 +76,8 @@ class Rechecker {
   Progress& progress_;
   std::vector<std::size_t> by_wave_;    // sources that are read whole
   std::vector<std::size_t> by_lookup_;  // sources that are asked per batch
-  std::optional<Wave> wave_;
+  std::optional<Wave> wave_;            // one that was judged and found good
+  std::optional<Refusal> refused_;      // what was refused once is refused for good: no later batch may find an unjudged wave
 };
 
 }  // namespace heimdall

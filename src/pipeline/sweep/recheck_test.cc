@@ -56,6 +56,23 @@ TEST_F(RecheckTest, sees_a_row_that_came_back_in_any_spelling_by_wave) {
   }
 }
 
+// Invariants 1 and 2: several batches ask, one after another; a wave that was refused must serve none of them.
+TEST_F(RecheckTest, what_was_refused_once_is_refused_to_all_who_ask_later) {
+  FakeSource& urls = world_.add_source("urls", KeyForm::automatic);
+  for (int i = 0; i < 100; ++i) urls.add("kept/" + std::to_string(i));
+  plan();
+  Rechecker rechecker = this->rechecker();
+  ASSERT_TRUE(rechecker.begin({}).has_value());
+  world_.clock.advance(2h);
+  urls.data().rows.clear();  // another database behind the same name, or a cut one
+  const std::vector<std::string_view> keys = {"kept/0"};
+  for (int batch = 0; batch < 3; ++batch) {
+    const auto verdict = rechecker.check(keys, {});
+    ASSERT_TRUE(verdict.has_value());
+    EXPECT_TRUE(verdict->refusal.has_value()) << batch;
+  }
+}
+
 // Invariant 1, by indexed lookup: every spelling of an invertible mapping.
 TEST_F(RecheckTest, sees_a_row_that_came_back_in_any_spelling_by_lookup) {
   FakeSource& uris = world_.add_source("uris", KeyForm::uri);

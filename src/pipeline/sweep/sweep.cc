@@ -147,12 +147,18 @@ class Sweep {
       return {};
     }
     std::vector<Deletion> outcomes, known;
+    std::vector<ObjectMeta> rest;
     for (ObjectMeta& object : in_doubt.objects) {
+      if (stop_.stop_requested()) {  // the next start looks them up
+        rest.push_back(std::move(object));
+        continue;
+      }
       RemoveOutcome outcome = target_.store.settle(object);
       outcomes.push_back({plan_.bucket, std::move(object), outcome_of(outcome.kind), std::move(outcome.message)});
       // An outcome that is still in doubt is what the intent already says.
       if (outcomes.back().outcome != Outcome::in_doubt) known.push_back(outcomes.back());
     }
+    state_.doubt(std::move(rest), in_doubt.last_sent);
     state_.count(outcomes);
     progress_.advance(outcomes.size());
     TRY(journal_.record(options_.run_id, known));

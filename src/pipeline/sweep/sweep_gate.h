@@ -29,7 +29,10 @@ class FreshGate final : public SendGate {
  public:
   FreshGate(const Clock& clock, BootTime valid_until, Holds& holds, const SweepState& state)
       : clock_(clock), valid_until_(valid_until), holds_(holds), state_(state) {}
-  bool is_open() const override { return state_.may_send() && holds_.are_ours() && clock_.boot_now() < valid_until_; }
+  bool is_open() const override {
+    // Asking for the locks can take a while: what other batches saw meanwhile counts, and the time does.
+    return holds_.are_ours() && state_.may_send() && clock_.boot_now() < valid_until_;
+  }
 
  private:
   const Clock& clock_;

@@ -63,7 +63,7 @@ std::vector<ListRange> cut_from(const ListRange& range, std::span<const Stem> st
   for (const Stem& stem : stems.subspan(first)) {
     std::string bound = bound_before(stem.text);
     // It begins where the range does, which is no cut; or all of it lies behind the range.
-    if (bound <= range.after || (!range.until.empty() && bound >= range.until)) continue;
+    if (bound <= range.after || bound <= parts.back().after || (!range.until.empty() && bound >= range.until)) continue;
     parts.back().until = bound;
     parts.push_back({range.prefix, std::move(bound), range.until, stem.text});
   }

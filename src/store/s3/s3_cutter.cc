@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "store/s3/list_page.h"
 #include "store/s3/s3_listing.h"
 
@@ -71,7 +72,7 @@ Result<std::optional<std::vector<Stem>>> S3Cutter::stems_below(const std::string
   std::vector<Stem> stems;
   for (Stem& stem : join_names(*names, most_)) {
     std::optional<std::vector<Stem>> below;
-    if (stem.weight > most_ && is_directory(stem.text) && depth < kDeepest) {
+    if (stem.weight > most_ && is_directory(stem.text) && stem.text != prefix && depth < kDeepest) {
       TRY_ASSIGN(below, stems_below(stem.text, depth + 1));
     }
     if (below && !below->empty()) std::ranges::move(*below, std::back_inserter(stems));
@@ -105,7 +106,9 @@ Result<std::optional<std::vector<Stem>>> S3Cutter::names_below(const std::string
   names.erase(std::unique(names.begin(), names.end()), names.end());
   std::vector<Stem> stems;
   for (std::string& name : names) {
-    const double weight = weight_of(name, names.size());
+    // Bounds part keys of UTF-8 only; and the marker of the directory itself is none of what lies below it.
+    if (!is_utf8(name)) return std::optional<std::vector<Stem>>();
+    const double weight = name == prefix ? 0 : weight_of(name, names.size());
     stems.push_back({std::move(name), weight});
   }
   return std::optional(std::move(stems));

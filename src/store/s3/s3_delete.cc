@@ -30,8 +30,13 @@ std::vector<RemoveOutcome> S3Removal::run() {
       settle_rest(Kind::not_sent);
       break;
     }
+    not_now_.reset();
     send();
     if (pending_.empty()) break;
+    if (!not_now_) {  // the next ones of many that go one by one
+      --attempt;
+      continue;
+    }
     const auto wait = session_.wait_before_change(*not_now_, attempt);
     if (!wait) settle_rest(Kind::failed, not_now_->message);
     else session_.clock().sleep_for(*wait, {});
@@ -89,9 +94,13 @@ bool S3Removal::goes_single(std::size_t i) const {
 
 void S3Removal::send() {
   Indices batch, singles;
+  // Where the server does not compare for us, those that go one by one would leave long after they were looked at: a few at a time.
+  const std::size_t most_singles = conditions_->single ? objects_.size() : std::max(1U, session_.options().max_in_flight);
   for (const std::size_t i : pending_) {
+    const bool is_single = goes_single(i);
+    if (is_single && singles.size() == most_singles) continue;
     sightings_.forget(objects_[i].key);
-    (goes_single(i) ? singles : batch).push_back(i);
+    (is_single ? singles : batch).push_back(i);
   }
   if (!batch.empty()) send_multi(batch);
   send_singles(singles);

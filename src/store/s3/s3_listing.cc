@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kMaxBytesPerKey = std::size_t{8} << 10;
 constexpr std::size_t kLeastPageBytes = std::size_t{1} << 20;
 
+constexpr std::size_t kHarmlessSiblings = 50;
+constexpr std::size_t kManySiblings = 1'000'000;
 constexpr unsigned kFlatPages = 10;  // in one directory: it is a large one
 
 // All of is_reserved_key() lies between these.
@@ -104,12 +106,12 @@ Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
     }
     if (head) {
       const bool is_past_end = head->last_key && is_behind(*head->last_key);
-      if (head->next_token.empty() && !is_past_end && came_by_key_) {
+      if (head->next_token.empty() && came_by_key_) {
         // Only the token that led here can tell whether this is the end.
         by_key_ = false;
         continue;
       }
-      note_directory(page);
+      note_directories(page);
       token_ = std::move(head->next_token);
       if (head->last_key) previous_ = *std::move(head->last_key);
       is_done_ = token_.empty() || is_past_end;
@@ -126,7 +128,9 @@ Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
 }
 
 void S3Listing::ask_for_next() {
-  came_by_key_ = by_key_ && !token_.empty() && askable_marker(previous_) == previous_;
+  std::size_t siblings = 0;
+  for (const Directory& directory : directories_) siblings += directory.siblings;
+  came_by_key_ = by_key_ && !token_.empty() && siblings <= kHarmlessSiblings && askable_marker(previous_) == previous_;
   if (!came_by_key_) {
     pending_ = session_.start(call(token_));
     return;
@@ -136,14 +140,38 @@ void S3Listing::ask_for_next() {
   pending_ = session_.start(std::move(next));
 }
 
-void S3Listing::note_directory(const ObjectPage& page) {
-  if (page.empty()) return;
+// previous_ is still that of the page before.
+void S3Listing::note_directories(const ObjectPage& page) {
+  if (!by_key_) return;
+  if (page.empty()) {
+    by_key_ = false;  // it names no key to go on behind
+    return;
+  }
   const std::string_view last = page[page.size() - 1].key;
-  const std::size_t slash = last.rfind('/');
-  const std::string_view directory = slash == std::string_view::npos ? std::string_view() : last.substr(0, slash + 1);
-  flat_pages_ = page[0].key.starts_with(directory) ? flat_pages_ + 1 : 0;
+  std::vector<Directory> directories;
+  for (std::size_t slash = last.find('/'); slash != std::string_view::npos; slash = last.find('/', slash + 1)) {
+    const auto known = std::ranges::find(directories_, slash, &Directory::end);
+    const bool was_in_it = known != directories_.end() && previous_.starts_with(last.substr(0, slash + 1));
+    directories.push_back({slash, was_in_it ? known->siblings : siblings_before(last.substr(0, slash), page)});
+  }
+  directories_ = std::move(directories);
+  const std::string_view innermost = last.substr(0, last.rfind('/') + 1);
+  flat_pages_ = page[0].key.starts_with(innermost) ? flat_pages_ + 1 : 0;
   // What is read anew for each page grows with the square of the directory's size; a walk behind a token does not.
   if (flat_pages_ >= kFlatPages) by_key_ = false;
+}
+
+// How many keys k of the listing have directory < k < directory + "/". They stand right before the directory's own.
+std::size_t S3Listing::siblings_before(std::string_view directory, const ObjectPage& page) const {
+  const auto is_own = [&](std::string_view key) { return key.size() > directory.size() && key.starts_with(directory) && key[directory.size()] == '/'; };
+  std::size_t at = page.size();
+  while (at > 0 && is_own(page[at - 1].key)) --at;
+  std::size_t siblings = 0;
+  for (; at > 0; --at, ++siblings) {
+    if (!page[at - 1].key.starts_with(directory)) return siblings;
+  }
+  // The page begins with them or with the directory's own: more may have come before.
+  return previous_.starts_with(directory) ? kManySiblings : siblings;
 }
 
 // The keys rise, so a page whose ends are inside is inside, but for our own keys.

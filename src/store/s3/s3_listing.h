@@ -2,6 +2,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "ports/object_store.h"
 #include "store/s3/s3_profile.h"
@@ -16,8 +18,9 @@ namespace heimdall {
 // '/' behind the prefix while over some 1,000 siblings `D-...` stand beside `D/`, and releases of 2024-07 to 2025-09 lose a key behind a
 // `start-after` that does not exist. The tokens lose nothing.
 //
-// Where the profile says so, the next page is asked for behind the last key. Both faults of MinIO show as an early end, so an end is believed only when the
-// token that led there says so, too; and a directory of many objects, which MinIO would read anew for each page, is listed by tokens.
+// Where the profile says so, the next page is asked for behind the last key, as long as few keys stand between a directory `D` of that key and `D/`:
+// MinIO reads 60 more than it lists, so fewer take nothing away. Were it otherwise, a list would end early: an end is believed only when the token that
+// led there says so, too. A directory of many objects, which MinIO would read anew for each page, is listed by tokens.
 //
 // The next page is asked for before the objects of this one are looked at.
 class S3Listing final : public Listing {
@@ -29,8 +32,9 @@ class S3Listing final : public Listing {
   S3Call call(const std::string& token) const;
   // The page behind the last one: by its key or by its token.
   void ask_for_next();
-  // What a page of that directory tells about how to go on.
-  void note_directory(const ObjectPage& page);
+  // Which directories the last key of the page lies in, and what stands beside them.
+  void note_directories(const ObjectPage& page);
+  std::size_t siblings_before(std::string_view directory, const ObjectPage& page) const;
   Result<PageStatus> fetch(ObjectPage& page);
   void keep_range(ObjectPage& page) const;
   bool is_behind(std::string_view key) const;
@@ -42,7 +46,13 @@ class S3Listing final : public Listing {
   const std::string start_after_;  // empty: at the beginning of the prefix
   std::string previous_;  // the last key that was listed, inside of the range or not
   std::string token_;     // of the page that comes; empty: the first one
-  bool by_key_;           // go on behind previous_ instead
+  bool by_key_;           // go on behind previous_ instead, where it is safe
+  // A directory that previous_ lies in: where its name ends in previous_, and how many keys were listed between it and its own.
+  struct Directory {
+    std::size_t end;
+    std::size_t siblings;
+  };
+  std::vector<Directory> directories_;
   bool came_by_key_ = false;  // the page that is under way
   unsigned flat_pages_ = 0;   // in a row, each all in one directory
   std::optional<S3Session::Pending> pending_;
