@@ -27,7 +27,7 @@ void put_all(S3Bucket& bucket, const Keys& keys) {
     ASSERT_TRUE(answer) << answer.error().message;
   };
   for (const std::string& key : keys) {
-    S3Call call{.method = HttpMethod::put, .target = S3Target::object, .key = key, .body = "x"};
+    S3Call call{.method = HttpMethod::put, .target = S3Target::object, .key = key, .body = key.ends_with('/') ? "" : "x"};
     call.intent.what = "put";
     under_way.push_back(bucket.session().start_change(std::move(call), gate));
     if (under_way.size() == 16) finish_one();
