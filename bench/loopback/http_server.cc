@@ -262,9 +262,10 @@ class HttpServer::Reactor {
   }
 
   void on_event(const epoll_event& event) {
-    if (event.data.u64 == kWake) return take_given();
-    if (event.data.u64 == kListener) return accept_all();
-    const auto found = connections_.find(event.data.u64);
+    const std::uint64_t id = event.data.u64;  // a copy: epoll_event is packed, so its fields have no aligned address
+    if (id == kWake) return take_given();
+    if (id == kListener) return accept_all();
+    const auto found = connections_.find(id);
     if (found == connections_.end()) return;
     Connection& connection = *found->second;
     bool is_alive = true;
