@@ -6,7 +6,7 @@ from . import generated
 from .measure import median, summary
 from .servers import Loopback
 from .svg import lines
-from .tables import megabytes, number, significant, table
+from .tables import megabytes, number, rounds_text, significant, table
 
 TITLE = "Growth"
 
@@ -32,7 +32,7 @@ def measure(bench):
 
 def page(figures):
     rows = figures["rows"]
-    return [f"Generated objects (`hierarchical`), as many references on standard input, one tenth orphans; median of {rows[0]['rounds']} rounds. Every count is compared with "
+    return [f"Generated objects (`hierarchical`), as many references on standard input, one tenth orphans; {rounds_text(rows[0]['rounds'])}. Every count is compared with "
             f"the generator's. From 100,000 objects on, time grows with the {figures['exponent']:.2f}th power of their number (least squares of the logarithms).", ""] + table(
         ["objects", "wall s", "client CPU s", "peak MB", "objects/s", "lists per 1000 keys"],
         [[number(r["objects"]), significant(r["wall_seconds"]), significant(r["cpu_seconds"]), megabytes(r["peak_bytes"]),
