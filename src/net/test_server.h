@@ -104,9 +104,7 @@ class TestServer {
   using Script = std::function<void(TestConnection&)>;
 
   explicit TestServer(Script script) : script_(std::move(script)), listener_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
     auto* const any = reinterpret_cast<sockaddr*>(&address);
     if (bind(listener_, any, size) != 0 || listen(listener_, 128) != 0 || getsockname(listener_, any, &size) != 0) std::abort();
@@ -124,11 +122,18 @@ class TestServer {
   int port() const { return port_; }
   int connections() const { return accepted_; }
 
-  // Takes no more connections, and waits for the end of those that are there; the figures are final then.
+  // Serves whoever has connected by now, takes no more, and waits for the end of all; the figures are final then.
   void stop() {
     if (!acceptor_.joinable()) return;
-    ::shutdown(listener_, SHUT_RDWR);
+    // Those who connect are accepted in their order, so this one comes after all of them.
+    const int last = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in own = loopback(0), server = loopback(port_);
+    socklen_t size = sizeof own;
+    if (bind(last, reinterpret_cast<sockaddr*>(&own), size) != 0 || getsockname(last, reinterpret_cast<sockaddr*>(&own), &size) != 0) std::abort();
+    last_port_ = own.sin_port;
+    if (connect(last, reinterpret_cast<sockaddr*>(&server), sizeof server) != 0) std::abort();
     acceptor_.join();
+    ::close(last);
     ::close(listener_);
     for (Served& served : served_) served.thread.join();
   }
@@ -144,10 +149,24 @@ class TestServer {
     std::thread thread;
   };
 
+  static sockaddr_in loopback(int port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    return address;
+  }
+
   void accept_all() {
     while (true) {
-      const int fd = accept(listener_, nullptr, nullptr);
+      sockaddr_in peer{};
+      socklen_t size = sizeof peer;
+      const int fd = accept(listener_, reinterpret_cast<sockaddr*>(&peer), &size);
       if (fd < 0) return;
+      if (peer.sin_port == last_port_) {
+        ::close(fd);
+        return;
+      }
       Served& served = served_.emplace_back();
       served.thread = std::thread([this, fd, &served, index = accepted_++] {
         TestConnection connection(fd, index);
@@ -161,6 +180,7 @@ class TestServer {
   int listener_;
   int port_ = 0;
   std::atomic<int> accepted_ = 0;
+  std::atomic<in_port_t> last_port_ = 0;  // network order; of the connection that ends the acceptor
   std::list<Served> served_;  // touched by the acceptor, and by others once it has ended
   std::thread acceptor_;
 };
