@@ -81,6 +81,14 @@ struct StoreStrain {
   std::chrono::nanoseconds latency{0};  // of a request that changes nothing, lately; 0: not known
 };
 
+// What the disks behind a store hold, whoever's it is.
+struct StoreCapacity {
+  std::uint64_t total_bytes = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t free_bytes = 0;  // for us: without what is reserved or needed for redundancy
+  bool operator==(const StoreCapacity&) const = default;
+};
+
 // The half of a store that cannot change anything: all that planning ever gets. Thread-safe.
 class ObjectReader {
  public:
@@ -111,6 +119,9 @@ class ObjectReader {
   virtual Result<StoreFacts> facts() { return StoreFacts{}; }
 
   virtual StoreStrain strain() const { return {}; }
+
+  // nullopt where the store does not tell, or not to us.
+  virtual Result<std::optional<StoreCapacity>> capacity() { return std::optional<StoreCapacity>(); }
 };
 
 // What became of one object of a remove().

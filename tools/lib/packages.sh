@@ -4,6 +4,7 @@
 build_packages=(
   g++ cmake ninja-build pkg-config
   libexpected-dev libfmt-dev libyaml-cpp-dev libsqlite3-dev libssl-dev libutf8proc-dev libxxhash-dev libcurl4-openssl-dev libpq-dev libpugixml-dev
+  libmicrohttpd-dev libcctz-dev tzdata
   libcli11-dev nlohmann-json3-dev
   sqlite3
 )

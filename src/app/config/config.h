@@ -13,7 +13,9 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/secret_place.h"
+#include "model/health.h"
 #include "model/policy.h"
+#include "schedule/timing.h"
 
 namespace heimdall {
 
@@ -86,14 +88,15 @@ enum class ScheduledTask { cleanup, stats };
 struct ScheduleConfig {
   std::string name;
   ScheduledTask task = ScheduledTask::cleanup;
-  std::string cron;                                // this one
-  std::optional<std::chrono::milliseconds> every;  // or that
-  std::string time_zone = "UTC";
+  Timing timing;                            // `cron` in `time_zone` (default UTC), or `every`
+  std::vector<std::string> buckets;         // none: all
+  std::chrono::milliseconds jitter{0};      // each run is late by a random part of this
+  unsigned retries = 3;                     // at most 3
 };
 
 struct HttpConfig {
   std::string listen = "127.0.0.1:8001";
-  SecretPlace token;
+  SecretPlace token;  // without one nothing can be changed over HTTP
 };
 
 struct EventsConfig {
@@ -110,7 +113,9 @@ struct Config {
   std::vector<DatabaseConfig> databases;
   std::vector<BucketConfig> buckets;
   std::vector<ScheduleConfig> schedules;
-  std::optional<HttpConfig> http;
+  std::optional<HttpConfig> http;  // `serve` listens on the default without it
+  HealthThresholds health;         // `health: {warning_ratio: 0.10, critical_ratio: 0.25}`
+  std::chrono::milliseconds keep_runs = std::chrono::hours(24 * 90);  // `state: {keep_runs: 90d}`: finished runs and their journal stay this long
   std::optional<EventsConfig> events;
 
   // nullptr if there is none of that name. The names inside a loaded Config all resolve.

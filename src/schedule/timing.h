@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "schedule/cron.h"
+#include "schedule/time_zone.h"
+
+namespace heimdall {
+
+// When something is due again and again: a cron expression in a time zone, or every so often. Pure value.
+//
+// Cron: a time that a day skips (spring) comes at the next minute that exists, once; one that comes twice (autumn) is taken the first time only.
+// Every: multiples of the interval since 1970-01-01T00:00:00Z, so that neither a restart nor a slow run moves them.
+class Timing {
+ public:
+  // invalid_argument as of CronExpression::parse() and TimeZone::load(), and for an expression that is never due ("0 0 31 2 *").
+  static Result<Timing> cron(std::string_view expression, std::string_view time_zone);
+  // invalid_argument below one second.
+  static Result<Timing> every(std::chrono::milliseconds interval);
+
+  // The first time after `moment`; always there.
+  Timestamp next_after(Timestamp moment) const;
+  // For people: "0 3 * * * (Europe/Rome)", "every 1h".
+  std::string text() const;
+
+ private:
+  struct Cron {
+    CronExpression expression;
+    TimeZone zone;
+    std::string text;
+  };
+  explicit Timing(std::variant<Cron, std::chrono::milliseconds> when) : when_(std::move(when)) {}
+  std::optional<Timestamp> find_next(const Cron& cron, Timestamp moment) const;
+  std::variant<Cron, std::chrono::milliseconds> when_;
+};
+
+}  // namespace heimdall
