@@ -36,7 +36,7 @@ TEST(ReadinessTest, names_those_that_are_not_well_and_why) {
   EXPECT_EQ(answer.status, 503);
   const auto body = nlohmann::json::parse(answer.body);
   EXPECT_EQ(body["status"], "degraded");
-  EXPECT_EQ(body["failed"], nlohmann::json({"store minio", "database new"}));
+  EXPECT_EQ(body["failed"], nlohmann::json::array({"store minio", "database new"}));
   EXPECT_EQ(body["dependencies"][0]["message"], "connection refused");
   EXPECT_EQ(body["dependencies"][2]["status"], "unknown") << "not looked at yet";
   EXPECT_TRUE(body["dependencies"][2]["checked_at"].is_null());
