@@ -31,10 +31,6 @@ auto find_bucket(Buckets& buckets, std::string_view name) {
   return std::find_if(buckets.begin(), buckets.end(), [&](const BucketBoard& bucket) { return bucket.name == name; });
 }
 
-bool was_listed(const RunOutcome& outcome, const std::string& bucket) {
-  return std::none_of(outcome.unlisted.begin(), outcome.unlisted.end(), [&](const RangeFailure& failure) { return failure.bucket == bucket; });
-}
-
 }  // namespace
 
 BucketFigures without_deleted(BucketFigures figures) {
@@ -80,7 +76,7 @@ void Board::set_capacity(const std::string& store, const StoreCapacity& capacity
   ++version_;
 }
 
-void Board::restore(std::string_view bucket, const BucketFigures& figures, Timestamp measured_at) {
+void Board::set_figures(std::string_view bucket, const BucketFigures& figures, Timestamp measured_at) {
   const std::scoped_lock lock(mutex_);
   const auto at = find_bucket(buckets_, bucket);
   if (at == buckets_.end() || (at->measured_at && *at->measured_at >= measured_at)) return;
@@ -94,17 +90,18 @@ std::uint64_t Board::version() const {
   return version_;
 }
 
-void Board::run_ended(const RunRequest& request, const RunOutcome& outcome) {
+void Board::run_ended(const RunRequest&, const RunOutcome& outcome) {
+  const RunReport& report = outcome.report;
   const std::scoped_lock lock(mutex_);
-  for (const auto& [name, figures] : outcome.report.buckets) {
+  for (const auto& [name, figures] : report.buckets) {
     const auto at = find_bucket(buckets_, name);
     if (at == buckets_.end()) continue;
-    if (request.task == Task::apply) {
-      // Its other figures are those of the plan, a day old perhaps: what is known here is newer.
-      take_off_deleted(at->figures, figures.orphans_deleted, figures.bytes_deleted);
-    } else if (was_listed(outcome, name)) {
+    if (report.scanned.contains(name)) {
       at->figures = without_deleted(figures);
-      at->measured_at = outcome.report.started_at;
+      at->measured_at = report.started_at;
+    } else {
+      // The other figures are those of the plan, a day old perhaps, or of a part of the bucket: what is known here is better.
+      take_off_deleted(at->figures, figures.orphans_deleted, figures.bytes_deleted);
     }
   }
   ++version_;

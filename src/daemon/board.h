@@ -40,7 +40,7 @@ class Board final : public RunWatcher {
   void set_capacity(const std::string& store, const StoreCapacity& capacity);
   // Figures from the history, as they stand there: of a scan that began at `measured_at`, with what was deleted after it. Older ones than those that are
   // known change nothing, nor does a bucket that is not configured.
-  void restore(std::string_view bucket, const BucketFigures& figures, Timestamp measured_at);
+  void set_figures(std::string_view bucket, const BucketFigures& figures, Timestamp measured_at);
   std::uint64_t version() const;  // changes with every change
 
   void run_began(const RunRequest&, const std::string&) override {}

@@ -45,6 +45,7 @@ RunOutcome outcome_of(const std::string& bucket, const BucketFigures& figures, T
   outcome.report.status = RunStatus::success;
   outcome.report.started_at = started;
   outcome.report.buckets[bucket] = figures;
+  outcome.report.scanned = {bucket};
   return outcome;
 }
 
@@ -110,7 +111,9 @@ TEST(BoardTest, an_applied_plan_takes_off_what_it_deleted_from_what_is_known) {
   board.run_ended(request_of(Task::stats), outcome_of("photos", scanned(), kNow));
   BucketFigures of_an_old_plan = swept(3);
   of_an_old_plan.total_objects = 7777;
-  board.run_ended(request_of(Task::apply), outcome_of("photos", of_an_old_plan, kNow + 1h));
+  RunOutcome applied = outcome_of("photos", of_an_old_plan, kNow + 1h);
+  applied.report.scanned = {};
+  board.run_ended(request_of(Task::apply), applied);
   EXPECT_EQ(board.bucket("photos")->figures.total_objects, 7U);
   EXPECT_EQ(board.bucket("photos")->figures.due_objects, 0U);
   EXPECT_EQ(board.bucket("photos")->measured_at, kNow);
@@ -136,7 +139,7 @@ TEST(BoardTest, a_bucket_that_was_listed_in_part_keeps_its_figures_and_the_other
   RunOutcome outcome = outcome_of("photos", part, kNow + 1h);
   outcome.report.status = RunStatus::partial;
   outcome.report.buckets["audio"] = scanned();
-  outcome.unlisted.push_back({{"a/", "", ""}, Error{ErrorCode::unavailable, "a page failed"}, "photos"});
+  outcome.report.scanned = {"audio"};
   board.run_ended(request_of(Task::stats), outcome);
   EXPECT_EQ(board.bucket("photos")->figures, scanned());
   EXPECT_EQ(board.bucket("photos")->measured_at, kNow);
@@ -145,11 +148,11 @@ TEST(BoardTest, a_bucket_that_was_listed_in_part_keeps_its_figures_and_the_other
 
 TEST(BoardTest, restores_figures_of_the_history_less_what_was_deleted) {
   Board board({configured("photos")});
-  board.restore("photos", swept(3), kNow);
-  board.restore("unknown", scanned(), kNow);
+  board.set_figures("photos", swept(3), kNow);
+  board.set_figures("unknown", scanned(), kNow);
   EXPECT_EQ(board.bucket("photos")->figures.total_objects, 7U);
   EXPECT_EQ(board.bucket("photos")->measured_at, kNow);
-  board.restore("photos", scanned(), kNow - 1h);
+  board.set_figures("photos", scanned(), kNow - 1h);
   EXPECT_EQ(board.bucket("photos")->figures.total_objects, 7U) << "older ones change nothing";
 }
 

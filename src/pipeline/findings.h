@@ -69,7 +69,6 @@ struct UnreferencedClass {
 struct RangeFailure {
   ListRange range;
   Error error;
-  std::string bucket = {};
 };
 
 // ObjectStore --scan--> Findings: every listed object is referenced, protected, young, in grace or due. Files live as long as this value.

@@ -305,7 +305,7 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
   std::vector<ScratchFile> spools;
   for (RangeResult& result : results) {
     if (result.failure) {
-      findings.failures.push_back({std::move(result.range), std::move(*result.failure), policy.name});
+      findings.failures.push_back({std::move(result.range), std::move(*result.failure)});
       continue;
     }
     add(findings.figures, result.figures);
