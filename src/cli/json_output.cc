@@ -209,6 +209,17 @@ class JsonOutput final : public Output {
     }
   }
 
+  void schedules(std::span<const ScheduleConfig>, std::span<const UpcomingRun> runs) override {
+    for (const UpcomingRun& run : runs) {
+      print({{"type", "schedule"},
+             {"name", run.schedule},
+             {"task", to_string(run.task)},
+             {"at", rfc3339_exact(run.at)},
+             {"local", run.local},
+             {"time_zone", run.time_zone}});
+    }
+  }
+
   void note(std::string_view) override {}
 
   void summary(const RunReport& report) override { print(report_json("summary", report, summary_status(report.status))); }

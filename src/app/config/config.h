@@ -84,6 +84,7 @@ struct BucketConfig {
 };
 
 enum class ScheduledTask { cleanup, stats };
+std::string_view to_string(ScheduledTask task);
 
 struct ScheduleConfig {
   std::string name;
