@@ -85,9 +85,8 @@ Timestamp TimeZone::moment_of(const CivilMinute& time) const {
 std::optional<Timestamp> TimeZone::next_change(Timestamp moment) const {
   cctz::time_zone::civil_transition change;
   if (!zone_->zone.next_transition(whole(moment), &change)) return std::nullopt;
-  // The clocks jump to a time that comes once after a gap, and for the second time when set back.
-  const auto found = zone_->zone.lookup(change.to);
-  return found.kind == cctz::time_zone::civil_lookup::REPEATED ? found.trans : found.pre;
+  // Until then the clocks run evenly.
+  return whole(moment) + std::chrono::seconds(change.from - cctz::convert(whole(moment), zone_->zone));
 }
 
 std::string TimeZone::text(Timestamp moment) const { return cctz::format("%Y-%m-%dT%H:%M:%S%Ez", whole(moment), zone_->zone); }

@@ -91,7 +91,7 @@ struct ScheduleConfig {
   ScheduledTask task = ScheduledTask::cleanup;
   Timing timing;                        // `cron` in `time_zone` (default UTC), or `every`
   std::vector<std::string> buckets;     // none: all
-  std::chrono::milliseconds jitter{0};  // each run is late by a random part of this; at most a day, and less than `every`
+  std::chrono::milliseconds jitter{0};  // each run is late by a random part of this; at most a day, and less than the time between two runs
   unsigned retries = 3;                 // at most 3
 };
 

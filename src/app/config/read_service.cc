@@ -4,8 +4,8 @@
 #include "app/config/draft.h"
 #include "base/format.h"
 #include "base/text.h"
-#include "schedule/cron.h"
 #include "schedule/time_zone.h"
+#include "schedule/timing.h"
 
 namespace heimdall {
 namespace {
@@ -36,34 +36,48 @@ std::optional<Timing> read_cron(Section& section) {
   return std::nullopt;
 }
 
-using Interval = std::optional<std::chrono::milliseconds>;
-
-std::optional<Timing> timing_of(const Interval& every, Section& section) {
-  if (!every) return std::nullopt;
-  const auto timing = Timing::every(*every);
+std::optional<Timing> read_every(Section& section) {
+  const auto interval = section.duration("every");
+  if (!interval) return std::nullopt;
+  const auto timing = Timing::every(*interval);
   if (timing) return *timing;
   section.problem("every", format("'every': {}", with_hint(timing.error())));
   return std::nullopt;
 }
 
-std::optional<Timing> read_timing(Section& section, const Interval& every, Problems& problems) {
+std::optional<Timing> read_timing(Section& section, Problems& problems) {
   const auto cron = read_cron(section);
-  const auto even = timing_of(every, section);
+  const auto every = read_every(section);
   if (section.has("cron") == section.has("every")) {
     problems.add(section.mark(), "a schedule needs either 'cron' or 'every'");
   } else if (section.has("every") && section.has("time_zone")) {
     section.problem("time_zone", "'time_zone' belongs to 'cron'; 'every' counts from 1970-01-01 UTC wherever the machine stands");
   }
-  return cron ? cron : even;
+  return cron ? cron : every;
 }
 
-void read_jitter(Section& section, const Interval& every, ScheduleConfig& schedule) {
+std::chrono::milliseconds shortest_gap(const Timing& timing) {
+  constexpr int kTimes = 100;
+  Timestamp last = timing.next_after(std::chrono::sys_days(std::chrono::year(2026) / 1 / 1));
+  auto shortest = Timestamp::duration::max();
+  for (int i = 0; i < kTimes; ++i) {
+    const Timestamp next = timing.next_after(last);
+    shortest = std::min(shortest, next - last);
+    last = next;
+  }
+  return std::chrono::floor<std::chrono::milliseconds>(shortest);
+}
+
+void read_jitter(Section& section, const std::optional<Timing>& timing, ScheduleConfig& schedule) {
   const auto jitter = section.duration("jitter");
   if (!jitter) return;
-  if (*jitter > kDay) section.problem("jitter", "'jitter' must be at most 1d");
-  // A run that may be late by the whole interval could come after the next one.
-  if (every && *jitter >= *every) section.problem("jitter", "'jitter' must be shorter than 'every'");
   schedule.jitter = *jitter;
+  if (*jitter > kDay) return section.problem("jitter", "'jitter' must be at most 1d");
+  if (!timing) return;
+  // A run that may be late by all the time there is could come after the next one.
+  if (const auto gap = shortest_gap(*timing); *jitter >= gap) {
+    section.problem("jitter", format("'jitter' must be shorter than the time between two runs, {}", duration_text(gap)));
+  }
 }
 
 void read_schedule_buckets(Section& section, ScheduleConfig& schedule, const ReadContext& context) {
@@ -95,10 +109,10 @@ void read_schedule(const YamlNode& node, std::vector<Marked<std::string>>& names
   section.require("task");
   const auto task = section.choice<ScheduledTask>("task", {{"cleanup", ScheduledTask::cleanup}, {"stats", ScheduledTask::stats}});
   if (task) schedule.task = *task;
-  const Interval every = section.duration("every");
-  if (const auto timing = read_timing(section, every, context.problems)) schedule.timing = *timing;
+  const auto timing = read_timing(section, context.problems);
+  if (timing) schedule.timing = *timing;
   read_schedule_buckets(section, schedule, context);
-  read_jitter(section, every, schedule);
+  read_jitter(section, timing, schedule);
   if (const auto retries = section.integer("retries", 0, kMaxRetries)) schedule.retries = static_cast<unsigned>(*retries);
   section.finish();
   context.draft.config.schedules.push_back(std::move(schedule));

@@ -91,7 +91,8 @@ TEST(ServiceConfig, the_buckets_of_a_schedule_are_configured_ones) {
 }
 
 TEST(ServiceConfig, jitter_and_retries_have_bounds) {
-  EXPECT_EQ(problems_of_schedule("name: n, task: stats, every: 1h, jitter: 1h"), "9:47: 'jitter' must be shorter than 'every'");
+  EXPECT_EQ(problems_of_schedule("name: n, task: stats, every: 1h, jitter: 1h"), "9:47: 'jitter' must be shorter than the time between two runs, 1h");
+  EXPECT_EQ(problems_of_schedule("name: n, task: stats, cron: \"0 3,5 * * *\", jitter: 3h"), "9:57: 'jitter' must be shorter than the time between two runs, 2h");
   EXPECT_EQ(problems_of_schedule("name: n, task: stats, cron: \"0 0 1 * *\", jitter: 2d"), "9:55: 'jitter' must be at most 1d");
   EXPECT_THAT(problems_of_schedule("name: n, task: stats, every: 1h, retries: 4"), StartsWith("9:48: 'retries' must be a whole number from 0 to 3"));
 }
