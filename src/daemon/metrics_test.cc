@@ -2,10 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include <cstdio>
 #include <fstream>
+#include <algorithm>
 #include <map>
 #include <regex>
 #include <set>

@@ -14,9 +14,7 @@ using Json = nlohmann::ordered_json;
 double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0); }
 
 // Four digits behind the point: enough to see a single file in a million.
-double percent(double ratio) { return std::round(ratio * 1e6) / 1e4; }
-
-double share(std::uint64_t part, std::uint64_t whole) { return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole); }
+double rounded(double percentage) { return std::round(percentage * 1e4) / 1e4; }
 
 // A std::map inside: of a thousand buckets an ordered object would look through all for each.
 nlohmann::json bucket_json(const BucketBoard& bucket, const HealthThresholds& thresholds) {
@@ -24,7 +22,7 @@ nlohmann::json bucket_json(const BucketBoard& bucket, const HealthThresholds& th
   return {{"size_gb", gigabytes(figures.total_bytes)},
           {"orphans", figures.orphans_found},
           {"orphan_size_gb", gigabytes(figures.orphan_bytes)},
-          {"orphan_percentage", percent(share(figures.orphan_bytes, figures.total_bytes))},
+          {"orphan_percentage", rounded(orphaned_percentage(figures.orphan_bytes, figures.total_bytes))},
           {"status", to_string(health_of(figures.orphan_bytes, figures.total_bytes, thresholds))},
           {"measured_at", bucket.measured_at ? nlohmann::json(rfc3339(*bucket.measured_at)) : nlohmann::json()}};
 }
@@ -45,8 +43,8 @@ std::string storage_health_json(const std::vector<BucketBoard>& buckets, const H
                      {"total_size_gb", gigabytes(total_bytes)},
                      {"total_orphans", orphans},
                      {"orphan_size_gb", gigabytes(orphan_bytes)},
-                     {"orphan_percentage", percent(share(orphan_bytes, total_bytes))},
-                     {"thresholds", {{"warning", percent(thresholds.warning)}, {"critical", percent(thresholds.critical)}}},
+                     {"orphan_percentage", rounded(orphaned_percentage(orphan_bytes, total_bytes))},
+                     {"thresholds", {{"warning", rounded(100 * thresholds.warning)}, {"critical", rounded(100 * thresholds.critical)}}},
                      {"buckets", std::move(each)}};
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
