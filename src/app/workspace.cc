@@ -149,8 +149,8 @@ Result<void> Workspace::hold_sources(HeldBucket& held, const BucketWorkspace& bu
   return {};
 }
 
-Result<RecoverReport> Workspace::recover_bucket(HeldBucket& held, std::stop_token stop) {
-  return recover(held.store(), *database_, *database_, clock_, std::move(stop));
+Result<RecoverReport> Workspace::recover_bucket(HeldBucket& held, std::stop_token stop, JournalLog* journal) {
+  return recover(held.store(), journal == nullptr ? *database_ : *journal, *database_, clock_, std::move(stop));
 }
 
 }  // namespace heimdall

@@ -83,7 +83,8 @@ class Workspace {
   Result<HeldBucket> hold(BucketWorkspace& bucket);
 
   // hold() and recover() in one: nothing is swept over what an earlier run left in doubt.
-  Result<RecoverReport> recover_bucket(HeldBucket& held, std::stop_token stop);
+  // What is found goes to `journal` if one is given; it must be one around that of state().
+  Result<RecoverReport> recover_bucket(HeldBucket& held, std::stop_token stop, JournalLog* journal = nullptr);
 
   std::filesystem::path scratch(std::string_view label) const { return directory_.scratch_file(label); }
 
