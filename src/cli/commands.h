@@ -30,6 +30,7 @@ ExitCode command_apply(CommandContext& context);
 ExitCode command_recover(CommandContext& context);
 ExitCode command_explain(CommandContext& context);
 ExitCode command_runs(CommandContext& context);
+ExitCode command_stats_history(CommandContext& context);  // contacts nothing
 
 // Prints the error as the last line.
 ExitCode fail(CommandContext& context, const Error& error, ExitCode code);

@@ -12,6 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::size_t kDateSize = 10;  // "2026-11-23"
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
 // A key that is not UTF-8 travels as base64.
@@ -196,6 +197,23 @@ class JsonOutput final : public Output {
 
   void runs(std::span<const RunReport> reports) override {
     for (const RunReport& report : reports) print(report_json("run", report, to_string(report.status)));
+  }
+
+  void run_details(const RunReport&) override {}  // runs() has room for all
+
+  void history(const std::string& bucket, std::span<const BucketDay> days) override {
+    for (const BucketDay& point : days) {
+      print({{"type", "history"},
+             {"bucket", bucket},
+             {"date", rfc3339(point.day).substr(0, kDateSize)},
+             {"total_objects", point.total_objects},
+             {"total_bytes", point.total_bytes},
+             {"orphans_found", point.orphans_found},
+             {"orphan_bytes", point.orphan_bytes},
+             {"orphans_deleted", point.orphans_deleted},
+             {"bytes_deleted", point.bytes_deleted},
+             {"measured_at", rfc3339(point.measured_at)}});
+    }
   }
 
   void health(const RunReport& report) override {

@@ -128,7 +128,8 @@ class Parser {
     show_run->fallthrough();
     add_limit(runs, "at most N runs (default 20)");
 
-    add("stats", Command::stats, "sizes, orphans and health of each bucket");
+    CLI::App& stats = add("stats", Command::stats, "sizes, orphans and health of each bucket");
+    flag(stats, "--history", options_.history, "how they were, day by day; contacts nothing");
   }
 
   std::string unknown_command(int argc, const char* const* argv) const {

@@ -34,6 +34,7 @@ struct Options {
   Switch yes = Switch::off;
   Switch keys = Switch::off;
   Switch probe = Switch::off;
+  Switch history = Switch::off;  // stats: what is known already, without a scan
   std::vector<std::string> arguments;  // explain: objects; runs show: the run id
 };
 
