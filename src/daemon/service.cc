@@ -49,7 +49,7 @@ std::vector<BucketBoard> boards_of(const Config& config) {
 std::vector<Schedule> schedules_of(const Config& config) {
   std::vector<Schedule> schedules;
   for (const ScheduleConfig& entry : config.schedules) {
-    Schedule schedule{.name = entry.name, .task = entry.task == ScheduledTask::cleanup ? Task::cleanup : Task::stats, .timing = *entry.timing};
+    Schedule schedule{.name = entry.name, .task = entry.task == ScheduledTask::cleanup ? Task::cleanup : Task::stats, .timing = entry.timing};
     schedule.buckets = entry.buckets;
     schedule.jitter = entry.jitter;
     schedule.retries = entry.retries;
@@ -84,13 +84,13 @@ class Service {
     TRY(service->load_figures());
     TRY(service->listen());
     service->scheduler_.start();
+    service->begin_upkeep();
     return service;
   }
 
   ~Service() {
     // The other way round than they were started; the runs end while somebody can still watch them.
     upkeep_.reset();
-    scheduler_.stop();
     runner_.stop();
     server_.reset();
   }
@@ -142,14 +142,17 @@ class Service {
         events_(options.clock),
         board_(boards_of(*config())),
         marks_(*state_),
-        runner_(make_perform({[this] { return config(); }, options.clock, options.log, options.metrics, *state_}), options.clock, options.log, events_),
+        runner_(make_perform({[this] { return config(); }, *state_, options.clock, options.log, &options.metrics}), options.clock, options.log, events_,
+                [this](const RunReport& report) { save(report); }),
         scheduler_(schedules_of(*config()), marks_, runner_, options.clock, options.log),
         dependencies_(dependencies_of(*config()), {}, options.clock, options.log) {
     runner_.watch(board_);
     runner_.watch(options.metrics);
-    runner_.watch(scheduler_);
     api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, options.metrics, *state_,
                                             directory_, options.clock, options.log, [this] { return token(); }, [this] { return loopback_only_; }});
+  }
+
+  void begin_upkeep() {
     upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, options.metrics, options.clock,
                                                      options.log});
   }
@@ -161,6 +164,12 @@ class Service {
     const auto now_valid = config();
     if (!now_valid->http) return std::optional<std::string>();
     return look_up_secret(now_valid->http->token, "token", options_.environment);
+  }
+
+  void save(const RunReport& report) {
+    if (auto saved = state_->save_run(report); !saved) {
+      options_.log.error("run.not_saved", "the report of a run could not be written: " + saved.error().message, {{"run_id", report.run_id}});
+    }
   }
 
   // The figures of the last complete scans, so that metrics go on where they were.
@@ -176,7 +185,7 @@ class Service {
   std::vector<Dependency> dependencies_of(const Config& config) {
     std::vector<Dependency> all;
     all.push_back({"state", "state", [this](std::stop_token) -> Result<void> { return state_->check_writable(); }});
-    for (DependencyCheck& check : dependency_checks(config, options_.clock)) all.push_back({check.kind, check.name, std::move(check.check)});
+    for (DependencyCheck& check : dependency_checks(config, options_.clock, &options_.metrics)) all.push_back({check.kind, check.name, std::move(check.check)});
     return all;
   }
 
