@@ -12,7 +12,7 @@ from pathlib import Path
 THIRD_PARTY = {
     "tl/expected.hpp": {"base"}, "fmt/": {"base"},
     "utf8proc.h": {"model"}, "xxhash.h": {"base"},
-    "sqlite3.h": {"io"}, "openssl/": {"io"}, "curl/": {"net"}, "libpq-fe.h": {"refs"}, "pugixml.hpp": {"store"},
+    "sqlite3.h": {"io"}, "openssl/": {"io"}, "curl/": {"net"}, "libpq-fe.h": {"refs"}, "microhttpd.h": {"httpd"}, "pugixml.hpp": {"store"},
     "emmintrin.h": {"store"},
     "nlohmann/": {"refs", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},
     "gtest/": {"tests"}, "gmock/": {"tests"}, "rapidcheck": {"tests"},
