@@ -14,7 +14,7 @@ THIRD_PARTY = {
     "utf8proc.h": {"model"}, "xxhash.h": {"base"},
     "sqlite3.h": {"io"}, "openssl/": {"io"}, "curl/": {"net"}, "libpq-fe.h": {"refs"}, "pugixml.hpp": {"store"},
     "emmintrin.h": {"store"},
-    "nlohmann/": {"refs", "app", "daemon", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},
+    "nlohmann/": {"refs", "store", "app", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},
     "gtest/": {"tests"}, "gmock/": {"tests"}, "rapidcheck": {"tests"},
 }
 SYSTEM = re.compile(r"^([a-z_]+|(sys|linux|netinet|arpa)/\w+\.h|"
