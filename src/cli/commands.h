@@ -30,6 +30,9 @@ ExitCode command_apply(CommandContext& context);
 ExitCode command_recover(CommandContext& context);
 ExitCode command_explain(CommandContext& context);
 ExitCode command_runs(CommandContext& context);
+ExitCode command_schedules(CommandContext& context);
+ExitCode command_serve(CommandContext& context);
+ExitCode command_stats_history(CommandContext& context);  // stats --history
 
 // Prints the error as the last line.
 ExitCode fail(CommandContext& context, const Error& error, ExitCode code);

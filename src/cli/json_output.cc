@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/report_json.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "cli/version.h"
 
@@ -36,6 +37,18 @@ class JsonOutput final : public Output {
   void health(const RunReport& report, const HealthThresholds& thresholds) override {
     for (const auto& [name, figures] : report.buckets) print(health_json(name, figures, thresholds));
   }
+
+  void schedules(std::span<const ScheduleConfig>, std::span<const UpcomingRun> runs) override {
+    for (const UpcomingRun& run : runs) {
+      print({{"type", "schedule"},
+             {"name", run.schedule},
+             {"task", to_string(run.task)},
+             {"at", rfc3339_exact(run.at)},
+             {"local", run.local},
+             {"time_zone", run.time_zone}});
+    }
+  }
+
   void note(std::string_view) override {}
 
   void summary(const RunReport& report) override { print(report_json("summary", report, summary_status(report.status))); }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/config/config.h"
 #include "app/doctor.h"
 #include "base/error.h"
 #include "cli/options.h"
@@ -17,6 +18,14 @@
 #include "pipeline/plan.h"
 
 namespace heimdall {
+
+// One of the next times of a schedule.
+struct UpcomingRun {
+  std::string schedule;
+  ScheduledTask task = ScheduledTask::stats;
+  Timestamp at{};
+  std::string local, time_zone;  // `at` as the clocks of the schedule's zone show it
+};
 
 // The results of a command, on standard output: as text for people or as JSON Lines (docs/json.md). Not thread-safe.
 class Output {
@@ -34,6 +43,8 @@ class Output {
   virtual void check(const Check& check) = 0;
   virtual void runs(std::span<const RunReport> reports) = 0;
   virtual void health(const RunReport& report, const HealthThresholds& thresholds) = 0;
+  // `runs` are in order of time.
+  virtual void schedules(std::span<const ScheduleConfig> schedules, std::span<const UpcomingRun> runs) = 0;
   // A sentence about what comes next; not part of the JSON.
   virtual void note(std::string_view sentence) = 0;
 

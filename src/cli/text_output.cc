@@ -120,6 +120,18 @@ class TextOutput final : public Output {
     }
   }
 
+  void schedules(std::span<const ScheduleConfig> schedules, std::span<const UpcomingRun> runs) override {
+    std::size_t width = 8;
+    for (const ScheduleConfig& schedule : schedules) width = std::max(width, schedule.name.size());
+    print("{:<{}}  {:<7}  {}\n", "schedule", width, "task", "due");
+    for (const ScheduleConfig& schedule : schedules) {
+      const std::string late = schedule.jitter.count() > 0 ? format(", up to {} late", duration_text(schedule.jitter)) : "";
+      print("{:<{}}  {:<7}  {}{}\n", printable(schedule.name), width, to_string(schedule.task), schedule.timing.text(), late);
+    }
+    print("\n{:<20}  {:<25}  {}\n", "UTC", "there", "schedule");
+    for (const UpcomingRun& run : runs) print("{:<20}  {:<25}  {}\n", rfc3339(run.at), run.local, printable(run.schedule));
+  }
+
   void note(std::string_view sentence) override { print("{}\n", wrapped(sentence, 0)); }
 
   void summary(const RunReport& report) override {
