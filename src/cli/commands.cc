@@ -14,32 +14,46 @@ ExitCode fail(CommandContext& context, const Error& error, ExitCode code) {
 
 ExitCode fail(CommandContext& context, const Error& error) { return fail(context, error, exit_code_of(error.code)); }
 
-ExitCode fail_targets(CommandContext& context, const Error& error) {
-  const bool overlap = error.code == ErrorCode::invalid_argument;
-  return overlap ? fail(context, error, ExitCode::configuration) : fail(context, error);
+// It is stale, unless it is the mode of the bucket that forbids it.
+ExitCode plan_exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::corrupt:
+    case ErrorCode::failed_precondition: return ExitCode::plan_stale;
+    case ErrorCode::not_approved: return ExitCode::not_approved;
+    case ErrorCode::not_found: return ExitCode::failure;
+    default: return exit_code_of(code);
+  }
 }
 
-std::optional<Config> load(CommandContext& context, ExitCode& exit) {
+namespace {
+
+ExitCode exit_code_of(const Error& error, RunOutcome::Stage stage) {
+  if (stage == RunOutcome::Stage::approving) return plan_exit_code(error.code);
+  // Buckets that turn out to overlap are a mistake in the configuration.
+  const bool overlap = stage == RunOutcome::Stage::opening && error.code == ErrorCode::invalid_argument;
+  return overlap ? ExitCode::configuration : heimdall::exit_code_of(error.code);
+}
+
+}  // namespace
+
+Result<Config> load_as_asked(const Options& options) {
   const Environment environment = process_environment();
-  auto path = find_config(context.options.config, environment);
-  if (!path) {
-    exit = fail(context, path.error(), ExitCode::configuration);
-    return std::nullopt;
-  }
-  auto config = load_config(*path, environment);
-  if (config && context.options.state) {
-    if (auto used = use_state_directory(*config, *context.options.state); !used) config = used.error();
-  }
-  if (!config) {
-    exit = fail(context, config.error(), ExitCode::configuration);
-    return std::nullopt;
-  }
-  if (context.options.null == Switch::on) {
-    for (BucketConfig& bucket : config->buckets) {
+  TRY_ASSIGN(const std::filesystem::path path, find_config(options.config, environment));
+  TRY_ASSIGN(Config config, load_config(path, environment));
+  if (options.state) TRY(use_state_directory(config, *options.state));
+  if (options.null == Switch::on) {
+    for (BucketConfig& bucket : config.buckets) {
       for (ReferenceConfig& reference : bucket.references) reference.line_end = ReferenceConfig::LineEnd::null;
     }
   }
-  return std::move(*config);
+  return config;
+}
+
+std::optional<Config> load(CommandContext& context, ExitCode& exit) {
+  auto config = load_as_asked(context.options);
+  if (config) return std::move(*config);
+  exit = fail(context, config.error(), ExitCode::configuration);
+  return std::nullopt;
 }
 
 std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exit) {
@@ -75,6 +89,7 @@ Result<Plan> open_plan(const std::string& path) {
 }
 
 ExitCode finish_run(CommandContext& context, const RunOutcome& outcome) {
+  if (outcome.error && outcome.stage != RunOutcome::Stage::running) return fail(context, *outcome.error, exit_code_of(*outcome.error, outcome.stage));
   for (const Refusal& refusal : outcome.overridden) context.output.overridden(refusal);
   for (const Refusal& refusal : outcome.refusals) context.output.refusal(refusal);
   for (const RangeFailure& failure : outcome.unlisted) context.output.unlisted(failure);
