@@ -13,7 +13,7 @@ DirectoryOptions directory_options(const StoreConfig& store) {
           store.directory.age == DirectoryAge::modification ? AgeFrom::mtime : AgeFrom::newest_change};
 }
 
-S3Options s3_options(const StoreConfig& store, const std::string& bucket) {
+S3Options s3_options(const StoreConfig& store, const std::string& bucket, StoreTraffic* traffic) {
   const S3StoreConfig& s3 = store.s3;
   S3Options options;
   options.endpoint = s3.endpoint;
@@ -29,6 +29,8 @@ S3Options s3_options(const StoreConfig& store, const std::string& bucket) {
   options.request_timeout = s3.request_timeout;
   options.server = parse_s3_server(s3.server);
   options.in_flight = s3.in_flight;
+  options.traffic = traffic;
+  options.store_name = store.name;
   return options;
 }
 
@@ -40,13 +42,13 @@ Result<T> named(Result<T> opened, const StoreConfig& store) {
 
 }  // namespace
 
-Result<std::unique_ptr<ObjectReader>> open_reader(const StoreConfig& store, const std::string& bucket, Clock& clock) {
-  return named(store.kind == StoreKind::s3 ? open_s3_reader(s3_options(store, bucket), clock)
+Result<std::unique_ptr<ObjectReader>> open_reader(const StoreConfig& store, const std::string& bucket, Clock& clock, StoreTraffic* traffic) {
+  return named(store.kind == StoreKind::s3 ? open_s3_reader(s3_options(store, bucket, traffic), clock)
                                            : open_directory_reader(directory_options(store), clock), store);
 }
 
-Result<std::unique_ptr<ObjectStore>> open_store(const StoreConfig& store, const std::string& bucket, Clock& clock) {
-  return named(store.kind == StoreKind::s3 ? open_s3_store(s3_options(store, bucket), clock)
+Result<std::unique_ptr<ObjectStore>> open_store(const StoreConfig& store, const std::string& bucket, Clock& clock, StoreTraffic* traffic) {
+  return named(store.kind == StoreKind::s3 ? open_s3_store(s3_options(store, bucket, traffic), clock)
                                            : open_directory_store(directory_options(store), clock), store);
 }
 

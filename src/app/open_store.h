@@ -7,13 +7,15 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "ports/object_store.h"
+#include "ports/store_traffic.h"
 
 namespace heimdall {
 
-// The store of a bucket as the configuration says, for planning: it cannot delete. Contacts no server yet where it has one.
-Result<std::unique_ptr<ObjectReader>> open_reader(const StoreConfig& store, const std::string& bucket, Clock& clock);
+// The store of a bucket as the configuration says, for planning: it cannot delete. Contacts no server yet where it has one; then `traffic`, if there is one, is
+// told of each request under the store's name, for as long as the store lives.
+Result<std::unique_ptr<ObjectReader>> open_reader(const StoreConfig& store, const std::string& bucket, Clock& clock, StoreTraffic* traffic = nullptr);
 
 // The same with the power to delete.
-Result<std::unique_ptr<ObjectStore>> open_store(const StoreConfig& store, const std::string& bucket, Clock& clock);
+Result<std::unique_ptr<ObjectStore>> open_store(const StoreConfig& store, const std::string& bucket, Clock& clock, StoreTraffic* traffic = nullptr);
 
 }  // namespace heimdall

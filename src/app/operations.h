@@ -1,21 +1,25 @@
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <functional>
-#include <optional>
-#include <string>
 
 #include "app/workspace.h"
+#include "base/error.h"
+#include "pipeline/plan.h"
 #include "pipeline/run.h"
 
-// What a run does with a workspace, for the command line and the service alike.
+// What a run does with a workspace, for the command line and the service alike. Each operation is one run under the id, command and trigger of its context.
+// `outcome.report` is complete however it ended, and in the history, with one exception: a plan of somebody's own that carry_out() did not take. What is
+// written for people on the way goes to the context's progress.
 
 namespace heimdall {
 
 struct CleanupRequest {
   Selection selection;
   RunReport::DryRun dry_run = RunReport::DryRun::no;
-  // Asked between the scan and the sweep, with a plan that has candidates. An error ends the run with it: nothing was deleted. Empty: the configuration is
-  // the approval.
+  // Asked between the scan and the sweep, with a plan that has candidates and is there only meanwhile. An error ends the run with it: nothing was deleted.
+  // Empty: the configuration is the approval.
   std::function<Result<void>(const Plan& plan, const RunOutcome& scanned)> approve = {};
 };
 
@@ -23,14 +27,21 @@ struct CleanupRequest {
 // looked at, too. What an earlier run left in doubt is looked up before anything is deleted.
 RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunContext& context);
 
-// Carries out a plan that somebody made before: approve -> hold -> recover -> sweep. `outcome.error` with failed_precondition or not_approved
-// if it may not be; then no run is in the history.
+// Carries out a plan that somebody made before: approve -> hold -> recover -> sweep. `outcome.error` at Stage::approving if it may not be, with
+// failed_precondition (stale, used, made under another configuration), corrupt, or not_approved (the mode of a bucket); then no run is in the history.
 RunOutcome carry_out(Workspace& workspace, Plan plan, RunContext& context);
 
-// A scan for its figures: guards that refuse are in `overridden`, not in `refusals`; they decide about deletions, not about statistics.
+// A scan of the workspace's buckets, as requested. invalid_argument at Stage::opening if two of them overlap.
+RunOutcome scan_buckets(Workspace& workspace, const ScanRequest& request, RunContext& context);
+
+// A scan for its figures: guards that refuse are in `overridden`, not in `refusals`; they decide about deletions, not about statistics. The first of them is
+// in the report's `error`, though.
 RunOutcome take_stats(Workspace& workspace, RunContext& context);
 
 // A scan that writes a plan of the buckets in any mode to `path`.
 RunOutcome make_plan(Workspace& workspace, const std::filesystem::path& path, const Selection& selection, RunContext& context);
+
+// Invariant 6: what is in doubt is looked up before anything else happens to it.
+Error still_in_doubt(std::uint64_t objects);
 
 }  // namespace heimdall

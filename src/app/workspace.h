@@ -14,6 +14,7 @@
 #include "pipeline/sweep/recover.h"
 #include "pipeline/run.h"
 #include "ports/object_store.h"
+#include "ports/store_traffic.h"
 #include "state/state_database.h"
 #include "state/state_directory.h"
 
@@ -31,12 +32,13 @@ class BucketWorkspace {
 
  private:
   friend class Workspace;
-  BucketWorkspace(const BucketConfig& config, const StoreConfig& store, Clock& clock)
-      : config_(&config), store_config_(&store), clock_(&clock) {}
+  BucketWorkspace(const BucketConfig& config, const StoreConfig& store, Clock& clock, StoreTraffic* traffic)
+      : config_(&config), store_config_(&store), clock_(&clock), traffic_(traffic) {}
 
   const BucketConfig* config_;
   const StoreConfig* store_config_;
   Clock* clock_;
+  StoreTraffic* traffic_;
   std::vector<std::unique_ptr<ReferenceSource>> sources_;
   std::vector<SourceBinding> bindings_;
   std::unique_ptr<ObjectReader> reader_;
@@ -62,8 +64,9 @@ class HeldBucket {
 class Workspace {
  public:
   // Opens the state directory (creating it if it is missing) and prepares the buckets named, or all. Contacts no store and no database.
+  // `traffic`, if there is one, is told of every request to the stores; it must outlive the workspace.
   // invalid_argument if a bucket is not configured.
-  static Result<std::unique_ptr<Workspace>> open(Config config, std::span<const std::string> bucket_names, Clock& clock);
+  static Result<std::unique_ptr<Workspace>> open(Config config, std::span<const std::string> bucket_names, Clock& clock, StoreTraffic* traffic = nullptr);
 
   // What the user should know about the opening: the state directory was created, a damaged database was set aside.
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -83,19 +86,21 @@ class Workspace {
   Result<HeldBucket> hold(BucketWorkspace& bucket);
 
   // hold() and recover() in one: nothing is swept over what an earlier run left in doubt.
-  Result<RecoverReport> recover_bucket(HeldBucket& held, std::stop_token stop);
+  // What is found goes to `journal` if one is given; it must be one around that of state().
+  Result<RecoverReport> recover_bucket(HeldBucket& held, std::stop_token stop, JournalLog* journal = nullptr);
 
   std::filesystem::path scratch(std::string_view label) const { return directory_.scratch_file(label); }
 
  private:
-  Workspace(Config config, StateDirectory directory, Clock& clock)
-      : config_(std::move(config)), directory_(std::move(directory)), clock_(clock) {}
+  Workspace(Config config, StateDirectory directory, Clock& clock, StoreTraffic* traffic)
+      : config_(std::move(config)), directory_(std::move(directory)), clock_(clock), traffic_(traffic) {}
   Result<void> add_bucket(const BucketConfig& bucket);
   Result<void> hold_sources(HeldBucket& held, const BucketWorkspace& bucket, const std::string& identity);
 
   Config config_;
   StateDirectory directory_;
   Clock& clock_;
+  StoreTraffic* traffic_;
   std::unique_ptr<StateDatabase> database_;
   std::vector<BucketWorkspace> buckets_;
   std::vector<std::string> warnings_;

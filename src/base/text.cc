@@ -217,9 +217,6 @@ Result<std::uint64_t> parse_size(std::string_view text) {
                "write a number with a unit: 10GiB, 500MB, 64KiB or 1024B"};
 }
 
-namespace {
-
-// The length of the UTF-8 sequence at the front of `bytes`, 0 if it is not one (overlong and surrogates included).
 std::size_t utf8_length(std::string_view bytes) {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
   const unsigned char lead = at(0);
@@ -238,8 +235,6 @@ std::size_t utf8_length(std::string_view bytes) {
   const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
   return overlong || surrogate || code > 0x10FFFF ? 0 : length;
 }
-
-}  // namespace
 
 bool is_utf8(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -297,9 +292,6 @@ std::optional<std::string> from_base64(std::string_view text) {
   return bytes;
 }
 
-namespace {
-
-// Characters that drive a terminal or turn, hide or break the text around them.
 bool is_invisible_control(std::string_view c) {
   const auto is_in = [c](std::string_view first, std::string_view last) { return c >= first && c <= last; };
   if (c.size() == 2) return is_in("\xC2\x80", "\xC2\x9F") || c == "\xD8\x9C";  // C1; U+061C
@@ -307,8 +299,6 @@ bool is_invisible_control(std::string_view c) {
   return is_in("\xE2\x80\x8B", "\xE2\x80\x8F") || is_in("\xE2\x80\xA8", "\xE2\x80\xAE") ||  // U+200B-200F, U+2028-202E
          is_in("\xE2\x81\xA6", "\xE2\x81\xA9") || c == "\xEF\xBB\xBF";                      // U+2066-2069, U+FEFF
 }
-
-}  // namespace
 
 std::string printable(std::string_view bytes) {
   std::string text;

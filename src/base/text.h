@@ -36,6 +36,10 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 Result<std::uint64_t> parse_size(std::string_view text);
 
 bool is_utf8(std::string_view bytes);
+// The length of the UTF-8 sequence at the front of `bytes` (not empty), 0 if it is not one (overlong and surrogates included).
+std::size_t utf8_length(std::string_view bytes);
+// Whether this one character of two or more bytes drives a terminal or turns, hides or breaks the text around it.
+bool is_invisible_control(std::string_view c);
 std::string to_hex(std::span<const unsigned char> bytes);
 std::string to_base64(std::string_view bytes);
 std::optional<std::string> from_base64(std::string_view text);

@@ -18,13 +18,15 @@ ExitCode run_command(CommandContext& context) {
   switch (context.options.command) {
     case Command::doctor: return command_doctor(context);
     case Command::scan:
-    case Command::plan:
-    case Command::stats: return command_scan(context);
+    case Command::plan: return command_scan(context);
+    case Command::stats: return context.options.history == Switch::on ? command_stats_history(context) : command_scan(context);
     case Command::show: return command_show(context);
     case Command::apply: return command_apply(context);
     case Command::recover: return command_recover(context);
     case Command::explain: return command_explain(context);
     case Command::runs: return command_runs(context);
+    case Command::schedules: return command_schedules(context);
+    case Command::serve: return command_serve(context);
   }
   return ExitCode::usage;
 }

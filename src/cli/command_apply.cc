@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "app/operations.h"
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
@@ -10,23 +11,6 @@
 namespace heimdall {
 
 namespace {
-
-// A plan that is not taken is stale, unless it is the mode of the bucket that forbids it.
-ExitCode plan_exit_code(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::corrupt:
-    case ErrorCode::failed_precondition: return ExitCode::plan_stale;
-    case ErrorCode::not_approved: return ExitCode::not_approved;
-    case ErrorCode::not_found: return ExitCode::failure;
-    default: return exit_code_of(code);
-  }
-}
-
-// Invariant 6: what is in doubt is looked up before anything else happens to it.
-Error still_in_doubt(std::uint64_t count) {
-  return {ErrorCode::in_doubt, format("{} still in doubt from an earlier run: the store cannot say yet", count_of(count, "object")),
-          "nothing more was deleted; run `recover` until it succeeds"};
-}
 
 class Apply {
  public:
@@ -51,49 +35,39 @@ class Apply {
       context_.output.done();
       return ExitCode::ok;
     }
-    return carry_out(std::move(*plan));
+    return finish(carry_out(*workspace_, std::move(*plan), *run_));
   }
 
   // Without a plan: scan everything, plan what the buckets' modes allow, ask, and carry it out as the same run.
   ExitCode apply_policy() {
-    ScanRequest request;
+    CleanupRequest request;
     request.selection = {options_.ignore_grace == Switch::on ? Selection::Grace::ignore : Selection::Grace::respect, options_.limit};
-    if (options_.dry_run == Switch::on) {
-      request.dry_run = RunReport::DryRun::yes;
-    } else {
-      request.plan_path = plan_file_ = workspace_->scratch("apply").string() + ".plan";
-      request.planned_modes = {Mode::remove};
+    request.dry_run = options_.dry_run == Switch::on ? RunReport::DryRun::yes : RunReport::DryRun::no;
+    bool was_asked = false;
+    request.approve = [&](const Plan& plan, const RunOutcome& scanned) {
+      was_asked = true;
+      return ask(plan, scanned);
+    };
+    RunOutcome outcome = cleanup(*workspace_, request, *run_);
+    if (was_asked) {
+      outcome.overridden.clear();  // told before
+      return finish(outcome);
     }
-    auto targets = workspace_->scan_targets();
-    if (!targets) return fail_targets(context_, targets.error());
-    RunOutcome outcome = run_scan(*targets, request, *run_);
-    const struct Unlink {
-      const std::string& path;
-      ~Unlink() {
-        if (!path.empty()) unlink(path.c_str());
-      }
-    } unlink_plan{plan_file_};
-    if (!outcome.plan || outcome.plan->candidates() == 0) {
-      for (BucketWorkspace& bucket : workspace_->buckets()) {
-        if (bucket.policy().mode == Mode::report) {
-          context_.output.note(format("Bucket '{}' is in `mode: report`: nothing in it is deleted.", bucket.policy().name));
-        }
-      }
-      return finish_run(context_, outcome);
-    }
-    for (const Refusal& refusal : outcome.overridden) context_.output.overridden(refusal);
-    unlisted_ = outcome.unlisted;
-    if (options_.yes == Switch::off) {
-      context_.output.plan(*outcome.plan);
-      if (!confirmed(*outcome.plan)) {
-        return fail(context_, {ErrorCode::not_approved, "nothing was deleted: the deletion was not approved",
-                               "answer 'yes' on a terminal, pass --yes, or use `plan -o FILE` and `apply FILE`"});
+    for (BucketWorkspace& bucket : workspace_->buckets()) {
+      if (outcome.stage == RunOutcome::Stage::running && bucket.policy().mode == Mode::report) {
+        context_.output.note(format("Bucket '{}' is in `mode: report`: nothing in it is deleted.", bucket.policy().name));
       }
     }
-    run_->started_at = outcome.report.started_at;
-    run_->accepted = options_.accepted;
-    scanned_ = std::move(outcome.report);
-    return carry_out(std::move(*outcome.plan));
+    return finish_run(context_, outcome);
+  }
+
+  Result<void> ask(const Plan& plan, const RunOutcome& scanned) {
+    for (const Refusal& refusal : scanned.overridden) context_.output.overridden(refusal);
+    if (options_.yes == Switch::on) return {};
+    context_.output.plan(plan);
+    if (confirmed(plan)) return {};
+    return Error{ErrorCode::not_approved, "nothing was deleted: the deletion was not approved",
+                 "answer 'yes' on a terminal, pass --yes, or use `plan -o FILE` and `apply FILE`"};
   }
 
   bool confirmed(const Plan& plan) const {
@@ -105,72 +79,21 @@ class Apply {
     return std::getline(std::cin, answer) && answer == "yes";
   }
 
-  ExitCode carry_out(Plan plan) {
-    auto used_by = workspace_->state().plan_user(plan.digest());
-    if (!used_by) return fail(context_, used_by.error());
-    const std::vector<BucketPolicy> policies = workspace_->policies();
-    auto approved = approve(std::move(plan), {context_.clock.now(), policies, *used_by});
-    if (!approved) return fail(context_, approved.error(), plan_exit_code(approved.error().code));
-
-    // Held until the end: nobody else deletes in these buckets, and nothing is swept over what is in doubt.
-    std::vector<HeldBucket> held;
-    std::vector<ApplyTarget> targets;
-    for (const BucketPlan& bucket : approved->plan().buckets()) {
-      BucketWorkspace& mine = *workspace_->find(bucket.bucket);
-      auto hold = workspace_->hold(mine);
-      if (!hold) return fail(context_, hold.error());
-      auto recovered = workspace_->recover_bucket(*hold, context_.stop);
-      if (!recovered) return fail(context_, recovered.error());
-      report_recovered(*recovered);
-      if (recovered->still_in_doubt > 0) return fail(context_, still_in_doubt(recovered->still_in_doubt));
-      held.push_back(std::move(*hold));
+  ExitCode finish(const RunOutcome& outcome) {
+    if (outcome.stage == RunOutcome::Stage::running && options_.keys == Switch::on) {
+      auto printed = workspace_->state().deletions(outcome.report.run_id, [&](const Deletion& deletion) -> Result<void> {
+        context_.output.deletion(deletion);
+        return {};
+      });
+      if (!printed) return fail(context_, printed.error());
     }
-    for (std::size_t i = 0; i < held.size(); ++i) {
-      BucketWorkspace& mine = *workspace_->find(approved->plan().buckets()[i].bucket);
-      targets.push_back({held[i].store(), mine.policy(), mine.sources(), workspace_->scratch(mine.policy().name), held[i].source_holds()});
-    }
-    RunOutcome outcome = run_apply(*approved, targets, workspace_->state(), *run_);
-    for (std::size_t i = 0; i < held.size(); ++i) warn_of_versions(held[i].store(), approved->plan().buckets()[i].bucket, outcome);
-    // Buckets that were only looked at belong to the report, too.
-    if (scanned_) outcome.report.buckets.merge(scanned_->buckets);
-    outcome.unlisted.insert(outcome.unlisted.end(), unlisted_.begin(), unlisted_.end());
-    if (auto printed = print_deletions(outcome); !printed) return fail(context_, printed.error());
     return finish_run(context_, outcome);
-  }
-
-  // Deleted objects that still take their space: the figures count them as recovered.
-  void warn_of_versions(ObjectStore& store, const std::string& bucket, const RunOutcome& outcome) {
-    const auto figures = outcome.report.buckets.find(bucket);
-    if (figures == outcome.report.buckets.end() || figures->second.orphans_deleted == 0) return;
-    const auto facts = store.facts();
-    if (!facts || facts->versioning != StoreFacts::Versioning::enabled) return;
-    context_.progress.warn(format("bucket '{}' has versioning: {} now hidden behind delete markers, and no space came back; it does when old "
-                                  "versions are deleted, and until then removing a marker undoes the delete",
-                                  bucket, figures->second.orphans_deleted == 1 ? "1 object is"
-                                                                               : with_thousands(figures->second.orphans_deleted) + " objects are"));
-  }
-
-  void report_recovered(const RecoverReport& report) {
-    if (report.settled.empty()) return;
-    context_.progress.warn(format("{} that an earlier run left in doubt {} looked up; see `runs`",
-                                  count_of(report.settled.size(), "object"), report.settled.size() == 1 ? "was" : "were"));
-  }
-
-  Result<void> print_deletions(const RunOutcome& outcome) {
-    if (options_.keys == Switch::off) return {};
-    return workspace_->state().deletions(outcome.report.run_id, [&](const Deletion& deletion) -> Result<void> {
-      context_.output.deletion(deletion);
-      return {};
-    });
   }
 
   CommandContext& context_;
   const Options& options_;
   std::unique_ptr<Workspace> workspace_;
   std::optional<RunContext> run_;
-  std::optional<RunReport> scanned_;
-  std::vector<RangeFailure> unlisted_;
-  std::string plan_file_;
 };
 
 }  // namespace

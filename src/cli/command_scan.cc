@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/operations.h"
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
@@ -71,6 +72,16 @@ void say_what_is_next(CommandContext& context, const RunOutcome& outcome) {
   }
 }
 
+// Statistics tell how things stand; whether anything may be deleted is for scan, plan and apply to say.
+ExitCode finish_stats(CommandContext& context, const HealthThresholds& thresholds, RunOutcome outcome) {
+  if (outcome.stage == RunOutcome::Stage::running) {
+    for (const Refusal& refusal : outcome.overridden) context.progress.warn(format("[{}] {}", name_of(refusal.guard), refusal.message));
+    outcome.overridden.clear();
+    context.output.health(outcome.report, thresholds);
+  }
+  return finish_run(context, outcome);
+}
+
 }  // namespace
 
 ExitCode command_scan(CommandContext& context) {
@@ -95,19 +106,10 @@ ExitCode command_scan(CommandContext& context) {
 
   RunContext run{new_run_id(context.clock), std::string(name_of(options.command)), workspace->state(), context.clock,
                  context.progress, context.stop, options.accepted};
-  auto targets = workspace->scan_targets();
-  if (!targets) return fail_targets(context, targets.error());
-  RunOutcome outcome = run_scan(*targets, request, run);
+  if (options.command == Command::stats) return finish_stats(context, workspace->config().health, take_stats(*workspace, run));
+  RunOutcome outcome = scan_buckets(*workspace, request, run);
   if (dangling && !outcome.error) {
     if (auto finished = dangling->finish(); !finished) outcome.error = finished.error();
-  }
-  if (options.command == Command::stats) {
-    // Statistics tell how things stand; whether anything may be deleted is for scan, plan and apply to say.
-    for (Refusal& refusal : outcome.refusals) context.progress.warn(format("[{}] {}", name_of(refusal.guard), refusal.message));
-    outcome.refusals.clear();
-    if (outcome.report.status == RunStatus::refused) outcome.report.status = RunStatus::success;
-    context.output.health(outcome.report);
-    return finish_run(context, outcome);
   }
   exit = finish_run(context, outcome);
   if (!outcome.error && outcome.refusals.empty()) say_what_is_next(context, outcome);

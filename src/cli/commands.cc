@@ -14,10 +14,27 @@ ExitCode fail(CommandContext& context, const Error& error, ExitCode code) {
 
 ExitCode fail(CommandContext& context, const Error& error) { return fail(context, error, exit_code_of(error.code)); }
 
-ExitCode fail_targets(CommandContext& context, const Error& error) {
-  const bool overlap = error.code == ErrorCode::invalid_argument;
-  return overlap ? fail(context, error, ExitCode::configuration) : fail(context, error);
+// It is stale, unless it is the mode of the bucket that forbids it.
+ExitCode plan_exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::corrupt:
+    case ErrorCode::failed_precondition: return ExitCode::plan_stale;
+    case ErrorCode::not_approved: return ExitCode::not_approved;
+    case ErrorCode::not_found: return ExitCode::failure;
+    default: return exit_code_of(code);
+  }
 }
+
+namespace {
+
+ExitCode exit_code_of(const Error& error, RunOutcome::Stage stage) {
+  if (stage == RunOutcome::Stage::approving) return plan_exit_code(error.code);
+  // Buckets that turn out to overlap are a mistake in the configuration.
+  const bool overlap = stage == RunOutcome::Stage::opening && error.code == ErrorCode::invalid_argument;
+  return overlap ? ExitCode::configuration : heimdall::exit_code_of(error.code);
+}
+
+}  // namespace
 
 std::optional<Config> load(CommandContext& context, ExitCode& exit) {
   const Environment environment = process_environment();
@@ -75,6 +92,7 @@ Result<Plan> open_plan(const std::string& path) {
 }
 
 ExitCode finish_run(CommandContext& context, const RunOutcome& outcome) {
+  if (outcome.error && outcome.stage != RunOutcome::Stage::running) return fail(context, *outcome.error, exit_code_of(*outcome.error, outcome.stage));
   for (const Refusal& refusal : outcome.overridden) context.output.overridden(refusal);
   for (const Refusal& refusal : outcome.refusals) context.output.refusal(refusal);
   for (const RangeFailure& failure : outcome.unlisted) context.output.unlisted(failure);

@@ -30,13 +30,16 @@ ExitCode command_apply(CommandContext& context);
 ExitCode command_recover(CommandContext& context);
 ExitCode command_explain(CommandContext& context);
 ExitCode command_runs(CommandContext& context);
+ExitCode command_schedules(CommandContext& context);
+ExitCode command_serve(CommandContext& context);
+ExitCode command_stats_history(CommandContext& context);  // stats --history
 
 // Prints the error as the last line.
 ExitCode fail(CommandContext& context, const Error& error, ExitCode code);
 ExitCode fail(CommandContext& context, const Error& error);  // with exit_code_of(error.code)
 
-// An error of Workspace::scan_targets(): entries that overlap are a mistake in the configuration.
-ExitCode fail_targets(CommandContext& context, const Error& error);
+// Of a plan that is not taken.
+ExitCode plan_exit_code(ErrorCode code);
 
 // The configuration as --config, the environment and --state say. On an error the last line is printed and `exit` set.
 std::optional<Config> load(CommandContext& context, ExitCode& exit);
@@ -46,7 +49,7 @@ std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exi
 // Opens the plan that the command line names. The error says where a plan comes from.
 Result<Plan> open_plan(const std::string& path);
 
-// Prints refusals, unlisted ranges and the last line of a run; its exit status.
+// Prints why a run never began, or refusals, unlisted ranges and the last line of a run; its exit status.
 ExitCode finish_run(CommandContext& context, const RunOutcome& outcome);
 
 }  // namespace heimdall

@@ -2,8 +2,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <array>
 #include <sstream>
 
+#include "app/config/config.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "cli/version.h"
@@ -24,6 +26,13 @@ constexpr const char* kFooter =
     "130 interrupted.\n"
     "The configuration is --config FILE, else ./heimdall.yaml, else\n"
     "/etc/heimdall-storage/heimdall.yaml; docs/configuration.md describes it.";
+
+constexpr int kMaxCount = 1000;
+
+const std::array<std::pair<std::string, LogFormat>, 3> kLogFormats = {
+    {{"auto", LogFormat::automatic}, {"human", LogFormat::human}, {"json", LogFormat::json}}};
+const std::array<std::pair<std::string, LogLevel>, 4> kLogLevels = {
+    {{"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warning", LogLevel::warning}, {"error", LogLevel::error}}};
 
 // Builds the parser around one Options.
 class Parser {
@@ -65,6 +74,7 @@ class Parser {
     if (planned && (!accepted_.empty() || options_.limit || options_.ignore_grace == Switch::on)) {
       return tl::unexpected(Usage{64, "apply FILE carries out the plan as it is: --accept, --limit and --ignore-grace belong to `plan`\n"});
     }
+    if (auto refused = read_values()) return tl::unexpected(Usage{64, *refused + "\n"});
     options_.format = json_ == Switch::on ? Format::json : Format::text;
     return options_;
   }
@@ -128,7 +138,44 @@ class Parser {
     show_run->fallthrough();
     add_limit(runs, "at most N runs (default 20)");
 
-    add("stats", Command::stats, "sizes, orphans and health of each bucket");
+    CLI::App& stats = add("stats", Command::stats, "sizes, orphans and health of each bucket");
+    flag(stats, "--history", options_.history, "the figures of past days, from the state directory");
+
+    CLI::App& schedules = add("schedules", Command::schedules, "when each schedule is due next");
+    schedules.add_option("--from", from_, "times after this one (RFC 3339; default: now)")->type_name("TIME");
+    schedules.add_option("--count", options_.count, "times of each schedule (default 5)")
+        ->type_name("N")->check(CLI::Validator(CLI::Range(1, kMaxCount)).description(""));
+
+    CLI::App& serve = add("serve", Command::serve, "the service: runs the schedules; metrics, health and API over HTTP");
+    serve.add_option("--listen", options_.listen, "address:port, instead of http.listen");
+    one_of(serve, "--log-format", options_.log_format, kLogFormats, "auto, human or json");
+    one_of(serve, "--log-level", options_.log_level, kLogLevels, "debug, info, warning or error");
+  }
+
+  template <class Value, std::size_t N>
+  static void one_of(CLI::App& app, const char* name, Value& target, const std::array<std::pair<std::string, Value>, N>& values, const char* help) {
+    std::vector<std::string> names;
+    for (const auto& [word, value] : values) names.push_back(word);
+    const auto set = [&target, &values](const std::string& word) {
+      for (const auto& [known, value] : values) {
+        if (known == word) target = value;
+      }
+    };
+    app.add_option_function<std::string>(name, set, help)->check(CLI::Validator(CLI::IsMember(names)).description(""));
+  }
+
+  // What the parser takes as text; the sentence for people if it is none of what is allowed.
+  std::optional<std::string> read_values() {
+    if (from_) {
+      options_.from = parse_rfc3339(*from_);
+      if (!options_.from) return format("--from: '{}' is not a time; write one such as 2026-11-25T03:00:00Z", printable(*from_));
+    }
+    if (options_.listen) {
+      if (const auto checked = check_listen_address(*options_.listen); !checked) {
+        return format("--listen: {}\n{}", checked.error().message, checked.error().hint);
+      }
+    }
+    return std::nullopt;
   }
 
   std::string unknown_command(int argc, const char* const* argv) const {
@@ -158,6 +205,7 @@ class Parser {
   Options options_;
   Switch json_ = Switch::off;
   std::vector<std::string> accepted_;
+  std::optional<std::string> from_;
   std::vector<std::pair<CLI::App*, Command>> commands_;
 };
 

@@ -5,15 +5,19 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "model/guard.h"
 
 namespace heimdall {
 
-enum class Command { doctor, scan, plan, show, apply, explain, recover, runs, stats };
+enum class Command { doctor, scan, plan, show, apply, explain, recover, runs, stats, schedules, serve };
 
 enum class Format { text, json };
 enum class Switch { off, on };
+// How `serve` writes its log: `automatic` is lines for people on a terminal, JSON elsewhere, priorities for the journal of systemd.
+enum class LogFormat { automatic, human, json };
 
 // The command line, parsed. One flat struct: each command reads its own part.
 struct Options {
@@ -34,6 +38,12 @@ struct Options {
   Switch yes = Switch::off;
   Switch keys = Switch::off;
   Switch probe = Switch::off;
+  Switch history = Switch::off;               // stats
+  std::optional<Timestamp> from;              // schedules; unset: now
+  std::uint64_t count = 5;                    // schedules: times of each
+  LogFormat log_format = LogFormat::automatic;  // serve
+  LogLevel log_level = LogLevel::info;          // serve
+  std::optional<std::string> listen;            // serve: instead of http.listen; checked
   std::vector<std::string> arguments;  // explain: objects; runs show: the run id
 };
 

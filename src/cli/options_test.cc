@@ -76,6 +76,44 @@ TEST(Options, lists_may_end_their_keys_with_nul) {
   EXPECT_EQ(parse({"scan", "--null"})->null, Switch::on);
 }
 
+TEST(Options, schedules_are_listed_from_a_time_on) {
+  const auto options = parse({"schedules", "--from", "2026-11-25T03:00:00Z", "--count", "7"});
+  ASSERT_TRUE(options.has_value());
+  EXPECT_EQ(options->command, Command::schedules);
+  EXPECT_EQ(options->from, Timestamp(std::chrono::seconds(1795575600)));
+  EXPECT_EQ(options->count, 7U);
+  EXPECT_EQ(parse({"schedules"})->from, std::nullopt);
+  EXPECT_EQ(parse({"schedules"})->count, 5U);
+  for (const char* count : {"0", "-1", "1001", "many"}) EXPECT_EQ(parse({"schedules", "--count", count}).error().exit_code, 64) << count;
+  const auto refused = parse({"schedules", "--from", "tomorrow"});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().exit_code, 64);
+  EXPECT_THAT(refused.error().text, HasSubstr("--from: 'tomorrow' is not a time; write one such as 2026-11-25T03:00:00Z"));
+}
+
+TEST(Options, the_service_may_listen_and_log_otherwise) {
+  const auto plain = parse({"serve"});
+  ASSERT_TRUE(plain.has_value());
+  EXPECT_EQ(plain->command, Command::serve);
+  EXPECT_EQ(plain->log_format, LogFormat::automatic);
+  EXPECT_EQ(plain->log_level, LogLevel::info);
+  EXPECT_EQ(plain->listen, std::nullopt);
+  const auto options = parse({"serve", "--listen", "0.0.0.0:80", "--log-format", "json", "--log-level", "debug"});
+  ASSERT_TRUE(options.has_value());
+  EXPECT_EQ(options->listen, "0.0.0.0:80");
+  EXPECT_EQ(options->log_format, LogFormat::json);
+  EXPECT_EQ(options->log_level, LogLevel::debug);
+  EXPECT_EQ(parse({"serve", "--log-format", "xml"}).error().exit_code, 64);
+  EXPECT_THAT(parse({"serve", "--log-level", "loud"}).error().text, HasSubstr("loud"));
+  EXPECT_THAT(parse({"serve", "--listen", "8001"}).error().text, HasSubstr("--listen: '8001' has no address"));
+  EXPECT_EQ(parse({"scan", "--listen", "127.0.0.1:1"}).error().exit_code, 64);
+}
+
+TEST(Options, past_days_are_asked_for_by_a_flag) {
+  EXPECT_EQ(parse({"stats"})->history, Switch::off);
+  EXPECT_EQ(parse({"stats", "--history"})->history, Switch::on);
+}
+
 TEST(Options, one_run_is_shown_by_its_id) {
   const auto options = parse({"runs", "show", "20261123T001416Z-7f3a9c", "--json"});
   ASSERT_TRUE(options.has_value());

@@ -6,10 +6,12 @@
 #include <string_view>
 #include <vector>
 
+#include "app/config/config.h"
 #include "app/doctor.h"
 #include "base/error.h"
 #include "cli/options.h"
 #include "model/guard.h"
+#include "model/health.h"
 #include "model/run_report.h"
 #include "pipeline/dangling.h"
 #include "pipeline/explain.h"
@@ -17,10 +19,13 @@
 
 namespace heimdall {
 
-// How healthy a bucket is by the share of its bytes that are orphaned.
-enum class Health { healthy, warning, critical };
-Health health_of(std::uint64_t orphan_bytes, std::uint64_t total_bytes);
-std::string_view to_string(Health health);
+// One of the next times of a schedule.
+struct UpcomingRun {
+  std::string schedule;
+  ScheduledTask task = ScheduledTask::stats;
+  Timestamp at{};
+  std::string local, time_zone;  // `at` as the clocks of the schedule's zone show it
+};
 
 // The results of a command, on standard output: as text for people or as JSON Lines (docs/json.md). Not thread-safe.
 class Output {
@@ -37,7 +42,9 @@ class Output {
   virtual void explanation(const Explanation& explanation) = 0;
   virtual void check(const Check& check) = 0;
   virtual void runs(std::span<const RunReport> reports) = 0;
-  virtual void health(const RunReport& report) = 0;
+  virtual void health(const RunReport& report, const HealthThresholds& thresholds) = 0;
+  // `runs` are in order of time.
+  virtual void schedules(std::span<const ScheduleConfig> schedules, std::span<const UpcomingRun> runs) = 0;
   // A sentence about what comes next; not part of the JSON.
   virtual void note(std::string_view sentence) = 0;
 

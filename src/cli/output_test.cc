@@ -34,12 +34,15 @@ RunReport large_report() {
   return report;
 }
 
-TEST(Output, health_has_the_thresholds_of_the_contract) {
-  EXPECT_EQ(health_of(0, 0), Health::healthy);
-  EXPECT_EQ(health_of(99, 1000), Health::healthy);
-  EXPECT_EQ(health_of(100, 1000), Health::warning);
-  EXPECT_EQ(health_of(250, 1000), Health::warning);
-  EXPECT_EQ(health_of(251, 1000), Health::critical);
+TEST(Output, health_goes_by_the_thresholds_it_is_given) {
+  RunReport report;
+  report.buckets["b"].total_bytes = 100;
+  report.buckets["b"].orphan_bytes = 20;
+  const auto told = [&](const HealthThresholds& thresholds) {
+    return printed(make_json_output(), [&](Output& output) { output.health(report, thresholds); });
+  };
+  EXPECT_EQ(told({}), "{\"type\":\"health\",\"bucket\":\"b\",\"status\":\"warning\",\"orphan_percentage\":20.0}\n");
+  EXPECT_THAT(told({0.01, 0.1}), HasSubstr("critical"));
 }
 
 TEST(Output, tables_fit_80_columns) {

@@ -10,17 +10,6 @@
 
 namespace heimdall {
 
-Health health_of(std::uint64_t orphan_bytes, std::uint64_t total_bytes) {
-  if (total_bytes == 0) return Health::healthy;
-  const double share = static_cast<double>(orphan_bytes) / static_cast<double>(total_bytes);
-  return share < 0.10 ? Health::healthy : share <= 0.25 ? Health::warning : Health::critical;
-}
-
-std::string_view to_string(Health health) {
-  constexpr std::array<std::string_view, 3> kNames = {"healthy", "warning", "critical"};
-  return kNames.at(static_cast<std::size_t>(health));
-}
-
 namespace {
 
 enum class Color { plain, red, yellow, green, bold };
@@ -122,14 +111,25 @@ class TextOutput final : public Output {
     }
   }
 
-  void health(const RunReport& report) override {
+  void health(const RunReport& report, const HealthThresholds& thresholds) override {
     constexpr std::array kColors = {Color::green, Color::yellow, Color::red};
     for (const auto& [name, figures] : report.buckets) {
-      const Health health = health_of(figures.orphan_bytes, figures.total_bytes);
-      const double share = figures.total_bytes == 0 ? 0 : 100.0 * static_cast<double>(figures.orphan_bytes) / static_cast<double>(figures.total_bytes);
+      const Health health = health_of(figures.orphan_bytes, figures.total_bytes, thresholds);
       print("{}: {} ({:.1f} % of its bytes are orphaned)\n", name,
-            paint(kColors.at(static_cast<std::size_t>(health)), to_string(health)), share);
+            paint(kColors.at(static_cast<std::size_t>(health)), to_string(health)), orphaned_percentage(figures.orphan_bytes, figures.total_bytes));
     }
+  }
+
+  void schedules(std::span<const ScheduleConfig> schedules, std::span<const UpcomingRun> runs) override {
+    std::size_t width = 8;
+    for (const ScheduleConfig& schedule : schedules) width = std::max(width, schedule.name.size());
+    print("{:<{}}  {:<7}  {}\n", "schedule", width, "task", "due");
+    for (const ScheduleConfig& schedule : schedules) {
+      const std::string late = schedule.jitter.count() > 0 ? format(", up to {} late", duration_text(schedule.jitter)) : "";
+      print("{:<{}}  {:<7}  {}{}\n", printable(schedule.name), width, to_string(schedule.task), schedule.timing.text(), late);
+    }
+    print("\n{:<20}  {:<25}  {}\n", "UTC", "there", "schedule");
+    for (const UpcomingRun& run : runs) print("{:<20}  {:<25}  {}\n", rfc3339(run.at), run.local, printable(run.schedule));
   }
 
   void note(std::string_view sentence) override { print("{}\n", wrapped(sentence, 0)); }

@@ -24,7 +24,8 @@ struct RunEvent {
 // The latest events of all runs, in memory, bounded; and those who wait for more. Thread-safe.
 class EventLog {
  public:
-  explicit EventLog(const Clock& clock, std::size_t keep = 10'000);
+  // Keeps the last `keep` events, fewer if they are so long that they take more than `keep_bytes`.
+  explicit EventLog(const Clock& clock, std::size_t keep = 10'000, std::size_t keep_bytes = 8U << 20U);
 
   void add(std::string_view run_id, std::string_view type, std::string json);
 
@@ -33,7 +34,8 @@ class EventLog {
     std::uint64_t next = 0;  // ask for those after this one
     bool lost_some = false;  // events between `after` and the first one here are no longer kept
   };
-  // Events with an id above `after`, of one run or (empty) of all; at most `limit`.
+  // Events with an id above `after`, of one run or (empty) of all; at most `limit`. 0 asks for all that are kept, and so does an id from the future: one
+  // of an earlier life of this service, before the clock was set back.
   Batch after(std::uint64_t after, std::string_view run_id, std::size_t limit = 500) const;
   std::uint64_t last_id() const;
 
@@ -44,9 +46,11 @@ class EventLog {
  private:
   struct Waiters;
   mutable std::mutex mutex_;
-  std::deque<RunEvent> events_;
+  std::deque<RunEvent> events_;  // ids without a gap
   std::uint64_t last_id_;
-  std::size_t keep_;
+  const std::size_t keep_;
+  const std::size_t keep_bytes_;
+  std::size_t bytes_ = 0;
   std::shared_ptr<Waiters> waiters_;
 };
 

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,6 +22,8 @@
 
 namespace heimdall {
 
+class RunProgress;
+
 // A run that waits or is under way.
 struct LiveRun {
   std::string run_id;
@@ -35,10 +37,11 @@ struct LiveRun {
   bool cancelling = false;
 };
 
-// Carries out one run with everything it needs; calls come from the runner's thread, one at a time. Never throws.
+// Carries out one run with everything it needs, and writes it into the history; calls come from the runner's thread, one at a time.
 using PerformRun = std::function<RunOutcome(const RunRequest& request, const std::string& run_id, Progress& progress, std::stop_token stop)>;
 
-// Told of runs as they begin and end; on the runner's thread. For metrics, figures, schedules.
+// Told of runs as they begin and end. For metrics, figures, schedules. Calls come from the runner's thread; run_ended() of a run that never began (it was
+// cancelled while it waited, or the service stopped) from the thread that took it from the queue.
 class RunWatcher {
  public:
   virtual ~RunWatcher() = default;
@@ -49,19 +52,22 @@ class RunWatcher {
 
 // The one place in the service where runs happen: one after the other, on a thread of its own. Their progress and end go to the event log, the log and the
 // watchers. Thread-safe.
+//
+// The events of a run: `status` as it is queued, runs and has ended; `progress`, at most two a second and at both ends of a phase; `log` for each warning;
+// `guard` for each guard that refused or was overridden; `summary`, the last one: by then the watchers know, and live() does not know it any more.
 class Runner {
  public:
-  Runner(PerformRun perform, Clock& clock, Log& log, EventLog& events);
+  // Writes the report of a run that `perform` could not write into the history: it never began, or broke off. Called from any thread.
+  using SaveReport = std::function<void(const RunReport&)>;
+  Runner(PerformRun perform, Clock& clock, Log& log, EventLog& events, SaveReport save = {});
   // stop()
   ~Runner();
 
-  // `watcher` is told from now on; it must live until stop().
+  // `watcher` is told from now on; it must live until stop() returned.
   void watch(RunWatcher& watcher);
 
   // Queues a run behind those that are there: its id. `unavailable` once stopping; failed_precondition if 100 wait already.
   Result<std::string> submit(RunRequest request);
-  // As submit(), but nullopt if anything waits or runs.
-  Result<std::optional<std::string>> submit_if_idle(RunRequest request);
 
   // Ends a run after its batch, or takes it from the queue. not_found if it neither waits nor runs.
   Result<void> cancel(const std::string& run_id);
@@ -69,24 +75,31 @@ class Runner {
   std::optional<LiveRun> live(const std::string& run_id) const;
   std::vector<LiveRun> all_live() const;  // the running one first
 
-  // Asks the run under way to end, drops those that wait (each is told as cancelled), and returns when it has ended.
+  // Asks the run under way to end, drops those that wait (each ends as interrupted), and returns when it has ended.
   void stop();
 
  private:
-  class RunProgress;
   struct Queued;
   void work(std::stop_token stop);
+  std::shared_ptr<RunProgress> progress_of(const std::string& run_id);
   void carry_out(Queued& queued);
+  RunOutcome perform_safely(Queued& queued);
+  void drop(const Queued& queued, std::string_view why);
+  void tell_end(const RunRequest& request, const RunOutcome& outcome);
+  void tell_status(const RunRequest& request, const std::string& run_id, std::string_view status);
+  std::vector<RunWatcher*> watchers() const;
 
-  PerformRun perform_;
+  const PerformRun perform_;
   Clock& clock_;
   Log& log_;
   EventLog& events_;
+  const SaveReport save_;
+  mutable std::mutex mutex_;  // guards the three below; never held while anybody is told anything
   std::vector<RunWatcher*> watchers_;
-  mutable std::mutex mutex_;
-  std::condition_variable_any changed_;
   std::deque<std::shared_ptr<Queued>> queue_;  // the running one is the first
   bool stopping_ = false;
+  std::condition_variable_any changed_;
+  std::once_flag stopped_;
   std::jthread thread_;
 };
 

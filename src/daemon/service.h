@@ -1,12 +1,14 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
-#include <string>
 
 #include "app/config/config.h"
 #include "base/clock.h"
+#include "base/environment.h"
 #include "base/error.h"
+#include "daemon/metrics.h"
 #include "base/log.h"
 
 namespace heimdall {
@@ -15,15 +17,18 @@ namespace heimdall {
 enum class ServiceCommand { stop, reload };
 
 struct ServiceOptions {
-  std::function<Result<Config>()> load;  // the configuration; again for each reload
+  Config config;
+  std::function<Result<Config>()> reload;  // the configuration once more
   Clock& clock;
   Log& log;
-  // Blocks until something is asked, at most so long; nullopt: nothing was.
+  Metrics& metrics;  // made by the caller: it counts the lines of the log, too
+  Environment environment;
+  // Waits until something is asked, at most so long; nullopt: nothing was.
   std::function<std::optional<ServiceCommand>(std::chrono::milliseconds at_most)> next_command;
 };
 
 // Runs until it is asked to stop; then the batch under way is finished and journalled. Errors are those that keep it from starting: the
-// configuration, the state directory (`locked` if another service uses it), the port. Stores and databases that are away keep it from nothing.
+// state directory (`locked` if another service uses it), the port. Stores and databases that are away keep it from nothing.
 Result<void> serve(ServiceOptions options);
 
 }  // namespace heimdall

@@ -14,6 +14,8 @@ struct HealthThresholds {
   double critical = 0.25;  // above
 };
 
+// Of no bytes at all 0.
+double orphaned_percentage(std::uint64_t orphan_bytes, std::uint64_t total_bytes);
 Health health_of(std::uint64_t orphan_bytes, std::uint64_t total_bytes, const HealthThresholds& thresholds = {});
 
 }  // namespace heimdall

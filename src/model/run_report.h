@@ -84,6 +84,7 @@ struct RunReport {
 
   std::string run_id;
   std::string command;
+  std::string trigger;  // what asked for it: "schedule NAME", "api"; empty: a person at the command line
   RunStatus status = RunStatus::running;
   bool dry_run = false;
   Timestamp started_at{};

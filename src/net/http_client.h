@@ -5,6 +5,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,14 @@ enum class Connection {
   fresh,  // never a kept one: libcurl sends a request again by itself when a kept connection turns out to be dead (invariant 12)
 };
 
+// How a request ended, for those who count.
+struct HttpEnd {
+  int status = 0;                      // of a complete answer; 0: there was none
+  std::optional<ErrorCode> error = {};  // why there was none
+  bool timed_out = false;              // that is why
+  std::chrono::nanoseconds took{0};    // from its turn on: connecting, sending and the answer
+};
+
 struct HttpRequest {
   HttpMethod method = HttpMethod::get;
   std::string url;  // percent-encoded; sent exactly as it is, dots and slashes included
@@ -36,6 +45,8 @@ struct HttpRequest {
   std::size_t max_body_bytes = std::size_t{64} << 20;  // of the answer; more is an error, not a cut answer
   // Asked when the connection stands and the request is about to leave; false: it does not. Called on the client's own thread.
   std::function<bool()> may_send = {};
+  // Told once, when the request has ended in whatever way, before its future is ready. Called on the client's own thread.
+  std::function<void(const HttpEnd&)> on_end = {};
 };
 
 struct HttpResponse {

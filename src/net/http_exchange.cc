@@ -229,9 +229,22 @@ bool HttpExchange::may_have_arrived() const {
 }
 
 Result<HttpResponse> HttpExchange::outcome(CURLcode code) {
+  curl_off_t microseconds = 0;
+  curl_easy_getinfo(handle_.get(), CURLINFO_TOTAL_TIME_T, &microseconds);
+  end_.took = std::chrono::microseconds(microseconds);
+  end_.timed_out = code == CURLE_OPERATION_TIMEDOUT;
   if (code != CURLE_OK) return failure(code);
   if (const auto why = incomplete()) return error(ErrorCode::in_doubt, *why);
   return std::move(response_);
+}
+
+void HttpExchange::fulfil(Result<HttpResponse> result) {
+  if (request_.on_end) {
+    if (result) end_.status = result->status;
+    else end_.error = result.error().code;
+    request_.on_end(end_);
+  }
+  promise_.set_value(std::move(result));
 }
 
 Error HttpExchange::ended(std::string_view why) const {

@@ -37,7 +37,7 @@ class HttpExchange {
   Result<HttpResponse> outcome(CURLcode code);
   // The transfer ends without libcurl's word.
   Error ended(std::string_view why) const;
-  void fulfil(Result<HttpResponse> result) { promise_.set_value(std::move(result)); }
+  void fulfil(Result<HttpResponse> result);
 
  private:
   enum class AnswerPart { nothing, interim_headers, headers, complete_headers };
@@ -64,6 +64,7 @@ class HttpExchange {
   bool on_kept_ = false;       // the last time on a connection that had been used before
   bool refused_ = false;       // by may_send
   bool too_large_ = false;     // the answer
+  HttpEnd end_;                // what is known of it before the outcome is
   AnswerPart part_ = AnswerPart::nothing;
   std::size_t header_bytes_ = 0;
   HttpResponse response_;

@@ -22,6 +22,7 @@ class RunLog {
   RunLog(RunContext& context, RunReport::DryRun dry_run) : context_(context) {
     outcome.report.run_id = context.run_id;
     outcome.report.command = context.command;
+    outcome.report.trigger = context.trigger;
     outcome.report.dry_run = dry_run == RunReport::DryRun::yes;
     outcome.report.started_at = context.started_at.value_or(context.clock.now());
   }

@@ -31,6 +31,8 @@ struct RunContext {
   std::stop_token stop;
   std::vector<Guard> accepted;  // guards overridden by name for this run
   std::optional<Timestamp> started_at = std::nullopt;  // an apply that goes on after its own scan: when that began
+  std::string trigger = {};                            // what asked for it; see RunReport
+  JournalLog* journal = nullptr;                       // the caller's, around that of the state; nullptr: that of the state
 };
 
 // One bucket to look at. There is nothing here that could change it.
@@ -59,6 +61,14 @@ struct RunOutcome {
   std::vector<RangeFailure> unlisted;
   std::optional<Error> error;       // why the run failed or ended early
   std::optional<Plan> plan;         // scan runs that were asked for one
+  // Where `error` ended it.
+  enum class Stage {
+    opening,    // the buckets could not be told apart or reached
+    approving,  // the plan may not be carried out
+    holding,    // a bucket could not be held, or is in doubt
+    running,
+  };
+  Stage stage = Stage::running;
 };
 
 struct ScanRequest {

@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -120,7 +122,14 @@ class ObjectReader {
 
   virtual StoreStrain strain() const { return {}; }
 
-  // nullopt where the store does not tell, or not to us.
+  // Whether the store and its bucket are there for us, quickly: one look of a few seconds at most, nothing is tried again. Errors as of identity(), which
+  // it is where that is quick; cancelled.
+  virtual Result<void> ping(const std::stop_token& /*stop*/) {
+    TRY(identity());
+    return {};
+  }
+
+  // nullopt where the store does not tell, or not to us; unavailable. One look as of ping(); nothing is remembered.
   virtual Result<std::optional<StoreCapacity>> capacity() { return std::optional<StoreCapacity>(); }
 };
 

@@ -61,6 +61,13 @@ class ReferenceSource {
   // invalid_argument (the database rejects the query).
   virtual Result<SourceIdentity> identity() = 0;
 
+  // Whether the place of the rows is there for us, quickly: a few seconds at most. Errors as of identity(), which it is where that is quick, but for those
+  // about the query: that is not looked at. cancelled.
+  virtual Result<void> ping(const std::stop_token& /*stop*/) {
+    TRY(identity());
+    return {};
+  }
+
   // Streams all rows of one consistent snapshot. Succeeds only after the source itself said that this was the end:
   // any error, time-out or truncation is an error, whatever was handed over before.
   virtual Result<ReadSummary> read(RowSink& sink, std::stop_token stop) = 0;

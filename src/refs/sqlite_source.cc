@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kValuesPerLookup = 500;  // two parameters each; SQLite takes 32766
 constexpr std::chrono::milliseconds kPollInterval{50};
+constexpr std::chrono::milliseconds kPingTimeout{5000};
 
 std::string upper(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
@@ -110,14 +111,21 @@ Error SqliteSource::explained(Error error, const SqliteFile& file) const {
 }
 
 // Opens the file and makes its read transaction real: BEGIN alone takes no snapshot, the first read does.
-Result<sqlite::Database> SqliteSource::begin(const SqliteFile& file, std::stop_token stop) {
-  TRY_ASSIGN(auto db, sqlite::Database::open(file.real_path, sqlite::OpenMode::read_only, options_.busy_timeout));
+Result<sqlite::Database> SqliteSource::begin(const SqliteFile& file, std::chrono::milliseconds busy_timeout, std::stop_token stop) {
+  TRY_ASSIGN(auto db, sqlite::Database::open(file.real_path, sqlite::OpenMode::read_only, busy_timeout));
   db.refuse_double_quoted_strings();
   db.set_stop(std::move(stop));
   TRY(db.execute("BEGIN"));
   TRY_ASSIGN(auto first, db.prepare("SELECT count(*) FROM sqlite_schema"));
   TRY(first.step());
   return db;
+}
+
+Result<void> SqliteSource::ping(const std::stop_token& stop) {
+  TRY_ASSIGN(const SqliteFile file, locate_sqlite_file(options_.path));
+  auto db = begin(file, std::min(options_.busy_timeout, kPingTimeout), stop);
+  if (!db) return explained(std::move(db).error(), file);
+  return {};
 }
 
 // Before SQLite gets to see the query: some pragmas act while they are compiled.
@@ -132,7 +140,7 @@ Result<void> SqliteSource::check_verb(const SqliteFile& file) const {
 Result<SqliteSource::Snapshot> SqliteSource::open_snapshot(std::stop_token stop) {
   TRY_ASSIGN(const SqliteFile file, locate_sqlite_file(options_.path));
   TRY(check_verb(file));
-  auto db = begin(file, std::move(stop));
+  auto db = begin(file, options_.busy_timeout, std::move(stop));
   if (!db) return explained(std::move(db).error(), file);
   // Right after the snapshot: whoever was writing when it was taken, and has not committed since, is still writing now.
   TRY_ASSIGN(const SqliteWriter writer, look_for_writer(file));

@@ -36,6 +36,8 @@ class SqliteSource final : public ReferenceSource {
   SqliteSource(SqliteSourceOptions options, Clock& clock);
 
   Result<SourceIdentity> identity() override;
+  // Opens the file and reads its schema; waits at most five seconds for a writer.
+  Result<void> ping(const std::stop_token& stop) override;
   Result<ReadSummary> read(RowSink& sink, std::stop_token stop) override;
   bool can_read_again() const override { return true; }
 
@@ -53,7 +55,7 @@ class SqliteSource final : public ReferenceSource {
   struct Query;
   Result<void> check_verb(const SqliteFile& file) const;
   Result<Snapshot> open_snapshot(std::stop_token stop);
-  Result<sqlite::Database> begin(const SqliteFile& file, std::stop_token stop);
+  Result<sqlite::Database> begin(const SqliteFile& file, std::chrono::milliseconds busy_timeout, std::stop_token stop);
   Result<Query> prepare(Snapshot& snapshot);
   Result<bool> can_look_up(Snapshot& snapshot, const Query& query);
   Error explained(Error error, const SqliteFile& file) const;

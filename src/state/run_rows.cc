@@ -169,7 +169,7 @@ Result<std::optional<BucketFigures>> HistoryTables::last_figures(std::string_vie
   TRY_ASSIGN(sqlite::Statement row,
              db_.prepare(format("SELECT {} FROM run_buckets JOIN runs USING (run_id) WHERE bucket = ?1 AND "
                                 "(total_objects > 0 AND status IN ('success', 'partial', 'refused') OR "
-                                " total_objects = 0 AND status = 'success' AND command IN ('scan', 'plan', 'stats')) "
+                                " total_objects = 0 AND status = 'success' AND command IN ('scan', 'plan', 'stats', 'cleanup')) "
                                 "ORDER BY started_at DESC, run_id DESC LIMIT 1",
                                 figure_columns())));
   TRY_ASSIGN(const bool found, row.bind_text(1, bucket).step());

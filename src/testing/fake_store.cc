@@ -122,6 +122,9 @@ std::vector<Result<ObjectMeta>> FakeStore::inspect(std::span<const ObjectKey> ke
   return result;
 }
 
+void FakeStore::set_capacity(std::optional<StoreCapacity> capacity) { state_.lock()->capacity = capacity; }
+Result<std::optional<StoreCapacity>> FakeStore::capacity() { return state_.lock()->capacity; }
+
 std::size_t FakeStore::max_batch() const { return state_.lock()->max_batch; }
 
 Result<std::vector<RemoveOutcome>> FakeStore::remove(std::span<const ObjectMeta> objects, const SendGate& gate) {

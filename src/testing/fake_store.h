@@ -51,6 +51,7 @@ class FakeStore final : public ObjectStore {
   void set_page_size(std::size_t objects);
   void set_max_batch(std::size_t objects);
   void set_identity(std::string identity);
+  void set_capacity(std::optional<StoreCapacity> capacity);
   void set_settle_delay(std::chrono::milliseconds delay);
 
   // Called without a lock, so that they may change the store: before remove() looks at each object, before each page.
@@ -63,6 +64,7 @@ class FakeStore final : public ObjectStore {
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override;
   Result<ObjectMeta> head(const ObjectKey& key) override;
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
+  Result<std::optional<StoreCapacity>> capacity() override;
   std::size_t max_batch() const override;
   Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) override;
   RemoveOutcome settle(const ObjectMeta& object) override;
@@ -78,6 +80,7 @@ class FakeStore final : public ObjectStore {
     std::uint64_t writes = 0;
     std::size_t page_size = 1000;
     std::size_t max_batch = 1000;
+    std::optional<StoreCapacity> capacity;
     std::chrono::milliseconds settle_delay{0};
     std::weak_ptr<int> holder;
   };

@@ -88,6 +88,16 @@ Result<Timestamp> FaultyStore::server_time() {
   return inner_.server_time();
 }
 
+Result<void> FaultyStore::ping(const std::stop_token& stop) {
+  if (fails(StoreCall::ping)) return injected();
+  return inner_.ping(stop);
+}
+
+Result<std::optional<StoreCapacity>> FaultyStore::capacity() {
+  if (fails(StoreCall::capacity)) return injected();
+  return inner_.capacity();
+}
+
 Result<std::vector<ListRange>> FaultyStore::split(const ListRange& range, const SplitHints& hints) {
   if (fails(StoreCall::split)) return injected();
   return inner_.split(range, hints);

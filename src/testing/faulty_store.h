@@ -20,7 +20,7 @@ enum class StoreFault {
   reordered_page,          // the first and the last key of the page change places
 };
 
-enum class StoreCall { any, identity, server_time, split, list, next_page, head, inspect, remove, settle, hold };
+enum class StoreCall { any, identity, server_time, split, list, next_page, head, inspect, remove, settle, hold, ping, capacity };
 
 // Fails the `call`-th call (from 1; 0 never) of `verb`. A page fault on a call that is no page does nothing.
 struct StoreFaultPlan {
@@ -48,6 +48,8 @@ class FaultyStore : public ObjectStore {
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override;
   Result<ObjectMeta> head(const ObjectKey& key) override;
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
+  Result<void> ping(const std::stop_token& stop) override;
+  Result<std::optional<StoreCapacity>> capacity() override;
   std::size_t max_batch() const override { return inner_.max_batch(); }
   Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) override;
   RemoveOutcome settle(const ObjectMeta& object) override;

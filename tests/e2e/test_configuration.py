@@ -52,7 +52,13 @@ MISTAKES = {
     "endpoint without a scheme": ("type: directory, path: ./media, age: mtime", 'type: s3, endpoint: "127.0.0.1:9000"', 2, "http://"),
     "unknown age": ("age: mtime", "age: atime", 2, "mtime"),
     "unknown type of database": ("type: sqlite", "type: sqlte", 4, "sqlite"),
-    "schedules not built yet": ("state: {path: ./state}", "schedules:\n  - {name: s, task: cleanup, every: 1h}", 12, "schedules"),
+    "events not built yet": ("state: {path: ./state}", "events: {database: app}", 11, "events"),
+    "a wrong time": ("state: {path: ./state}", "schedules:\n  - {name: s, task: cleanup, cron: 0 25 * * *}", 12, "hour"),
+    "an unknown time zone": ("state: {path: ./state}", "schedules:\n  - {name: s, task: stats, cron: 0 3 * * *, time_zone: Europe/Roma}", 12, "Europe/Rome"),
+    "a schedule of an unknown bucket": ("state: {path: ./state}", "schedules:\n  - {name: s, task: stats, every: 1h, buckets: [mdia]}", 12, "media"),
+    "an address without a port": ("state: {path: ./state}", "http: {listen: localhost}", 11, "127.0.0.1:8001"),
+    "thresholds the wrong way round": ("state: {path: ./state}", "health: {warning_ratio: 0.5}", 11, "critical_ratio"),
+    "runs kept for too short a time": ("state: {path: ./state}", "state: {keep_runs: 1h}", 11, "1d"),
     "an anchor": ("min_age: 30d", "min_age: &age 30d", 8, ""),
     "a tag": ("min_age: 30d", "min_age: !!str 30d", 8, ""),
     "a list where a name is expected": ("store: disk", "store: [disk]", 7, ""),
@@ -92,7 +98,7 @@ def test_a_mistake_is_told_with_its_place_and_the_remedy(plain, mistake):
     assert word in told, failed.story
     if line is not None:
         assert re.search(rf"heimdall\.yaml:{line}:\d+: ", told), failed.story
-    for command in (["plan", "-o", "p"], ["apply", "--yes"], ["doctor"], ["stats"], ["runs"], ["recover"], ["explain", "s3://media/1"]):
+    for command in (["plan", "-o", "p"], ["apply", "--yes"], ["doctor"], ["stats"], ["runs"], ["recover"], ["schedules"], ["explain", "s3://media/1"]):
         plain.run(*command).expect(CONFIGURATION)
     text = plain.scan(as_json=False).expect(CONFIGURATION)
     assert text.out == b"" and text.err.startswith(b"error: ")

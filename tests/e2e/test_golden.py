@@ -81,6 +81,12 @@ def delete_now(world):
     world.apply().expect(OK)
 
 
+def schedule_it(world):
+    world.config["schedules"] = [
+        {"name": "minio-lifecycle-cleanup", "task": "cleanup", "cron": "0 3 * * *", "time_zone": "Europe/Rome"},
+        {"name": "minio-storage-stats", "task": "stats", "every": "1h", "jitter": "5m"}]
+
+
 CASES = {
     "help": (None, ["--help"]),
     "help-apply": (None, ["apply", "--help"]),
@@ -99,6 +105,8 @@ CASES = {
     "runs": (delete_now, ["runs"]),
     "stats": (None, ["stats"]),
     "recover": (None, ["recover"]),
+    "schedules": (schedule_it, ["schedules", "--from", "2026-10-25T00:00:00Z", "--count", "3"]),
+    "schedules-none": (None, ["schedules"]),
     "doctor": (None, ["doctor"]),
     "doctor-failed": (break_it, ["doctor"]),
     "explain-referenced": (None, ["explain", "s3://media/pictures/1.jpg"]),

@@ -13,7 +13,7 @@ THIRD_PARTY = {
     "tl/expected.hpp": {"base"}, "fmt/": {"base"},
     "utf8proc.h": {"model"}, "xxhash.h": {"base"},
     "sqlite3.h": {"io"}, "openssl/": {"io"}, "curl/": {"net"}, "libpq-fe.h": {"refs"}, "pugixml.hpp": {"store"},
-    "emmintrin.h": {"store"},
+    "emmintrin.h": {"store"}, "cctz/": {"schedule"},
     "nlohmann/": {"refs", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},
     "gtest/": {"tests"}, "gmock/": {"tests"}, "rapidcheck": {"tests"},
 }

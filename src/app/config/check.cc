@@ -157,8 +157,8 @@ FeatureState state_of(Feature feature) {
   switch (feature) {
     case Feature::quarantine: return {"'mode: quarantine'", planned};
     case Feature::sqlite_recheck: return {"'recheck' for an SQLite database", planned};
-    case Feature::schedules: return {"the section 'schedules'", planned};
-    case Feature::http: return {"the section 'http'", planned};
+    case Feature::schedules: return {"the section 'schedules'", implemented};
+    case Feature::http: return {"the section 'http'", implemented};
     case Feature::events: return {"the section 'events'", planned};
   }
   return {"this", planned};

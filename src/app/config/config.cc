@@ -59,6 +59,14 @@ const BucketConfig* Config::find_bucket(std::string_view name) const {
   return found == buckets.end() ? nullptr : &*found;
 }
 
+std::string_view to_string(ScheduledTask task) {
+  switch (task) {
+    case ScheduledTask::cleanup: return "cleanup";
+    case ScheduledTask::stats: return "stats";
+  }
+  return "stats";
+}
+
 Environment process_environment() {
   return [](const std::string& name) -> std::optional<std::string> {
     const char* const value = std::getenv(name.c_str());

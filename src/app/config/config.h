@@ -84,14 +84,15 @@ struct BucketConfig {
 };
 
 enum class ScheduledTask { cleanup, stats };
+std::string_view to_string(ScheduledTask task);
 
 struct ScheduleConfig {
   std::string name;
   ScheduledTask task = ScheduledTask::cleanup;
-  Timing timing;                            // `cron` in `time_zone` (default UTC), or `every`
-  std::vector<std::string> buckets;         // none: all
-  std::chrono::milliseconds jitter{0};      // each run is late by a random part of this
-  unsigned retries = 3;                     // at most 3
+  Timing timing;                        // `cron` in `time_zone` (default UTC), or `every`
+  std::vector<std::string> buckets;     // none: all
+  std::chrono::milliseconds jitter{0};  // each run is late by a random part of this; at most a day, and less than the time between two runs
+  unsigned retries = 3;                 // at most 3
 };
 
 struct HttpConfig {
@@ -139,6 +140,9 @@ Result<std::filesystem::path> find_config(const std::optional<std::string>& flag
 Result<Config> load_config(const std::filesystem::path& path, const Environment& environment);
 // The same for a text in hand; `path` names it and is the base of relative paths.
 Result<Config> parse_config(std::string_view text, const std::filesystem::path& path, const Environment& environment);
+
+// Where the service listens (`http: {listen}`, `--listen`): "host:port", "[v6]:port"; port 0 takes any. Resolves no name. invalid_argument says what is allowed.
+Result<void> check_listen_address(std::string_view address);
 
 // Replaces the state directory (`--state`), relative to the working directory. invalid_argument if it lies in a part of a store
 // where it would be taken for orphans.

@@ -135,10 +135,6 @@ TEST(Config, stores_are_checked) {
 
 // A setting that is silently ignored does something else than was asked.
 TEST(Config, what_is_not_implemented_is_refused) {
-  EXPECT_EQ(problems_of(config_text("schedules:\n  - {name: n, task: cleanup, cron: \"0 3 * * *\", time_zone: Europe/Rome}\n")),
-            "9:3: the section 'schedules' is not implemented in this version");
-  EXPECT_EQ(problems_of(config_text("http: {listen: \"127.0.0.1:8001\", token_env: T}\n")),
-            "8:7: the section 'http' is not implemented in this version");
   EXPECT_EQ(problems_of(config_text("events: {database: app, delay: 15m}\n")),
             "8:9: the section 'events' is not implemented in this version");
   EXPECT_EQ(problems_of(config_text("defaults: {mode: quarantine}\n")), "8:18: 'mode: quarantine' is not implemented in this version");
@@ -190,11 +186,6 @@ TEST(Config, a_postgresql_database_with_all_its_keys) {
 }
 
 TEST(Config, what_is_not_implemented_is_checked_all_the_same) {
-  EXPECT_THAT(problems_of(config_text("schedules:\n  - {name: n, task: clean, every: 1h, cron: x}\n")),
-              testing::AllOf(HasSubstr("9:5: a schedule needs either 'cron' or 'every'"),
-                             HasSubstr("9:21: 'task' must be one of cleanup, stats, not 'clean'")));
-  EXPECT_THAT(problems_of(config_text("http: {lisen: x}\n")),
-              HasSubstr("8:8: unknown key 'lisen' in the section 'http'; did you mean 'listen'?"));
   EXPECT_THAT(problems_of(config_text("events: {database: ap, delay: 15}\n")), HasSubstr("8:20: 'events' names the unknown database 'ap'"));
 }
 

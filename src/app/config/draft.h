@@ -46,13 +46,19 @@ Draft read_draft(const YamlNode& root, const std::filesystem::path& base, Proble
 // Called by read_draft() once stores and databases are known.
 void read_buckets(const YamlNode* buckets, const YamlNode* defaults, ReadContext& context);
 
+// The sections that the service reads: `state`, `schedules`, `http`, `health`, `events`. Called by read_draft() once databases and buckets are known.
+void read_service(Section& root, ReadContext& context);
+
 // One entry of `references:`, appended to `bucket` and `marks`.
 void read_reference(const YamlNode& node, BucketConfig& bucket, BucketMarks& marks, ReadContext& context);
 
 // A path of the file: absolute and normalised, relative ones from the file's directory. nullopt after noting a problem.
 std::optional<std::filesystem::path> read_path(Section& section, std::string_view key, const ReadContext& context);
 
-// Whether `name` can name a store, database or bucket in reports, files and labels; else notes why not.
+// `<name>_env` or `<name>_file`, at most one of them; what is wrong is noted.
+SecretPlace read_secret(Section& section, std::string_view name, const ReadContext& context);
+
+// Whether `name` can name a store, database, bucket or schedule in reports, files and labels; else notes why not.
 bool check_name(std::string_view name, YamlMark mark, Problems& problems);
 
 // Whether a URL or connection string seems to carry a password. Errs on the side of yes.

@@ -16,22 +16,6 @@ bool is_variable_name(std::string_view text) {
   return !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) == 0 && std::ranges::all_of(text, is_word);
 }
 
-// `<name>_env` or `<name>_file`. The value of a wrong one is not repeated: it may be the secret itself.
-SecretPlace read_secret(Section& section, std::string_view name, const ReadContext& context) {
-  const std::string env_key = format("{}_env", name);
-  const std::string file_key = format("{}_file", name);
-  SecretPlace secret;
-  secret.environment = section.text(env_key);
-  secret.file = read_path(section, file_key, context);
-  if (secret.environment && !is_variable_name(*secret.environment)) {
-    section.problem(env_key, format("'{}' must be the name of an environment variable: letters, digits and '_'", env_key));
-  }
-  if (section.has(env_key) && section.has(file_key)) {
-    section.problem(file_key, format("'{}' and '{}' exclude each other; give one", env_key, file_key));
-  }
-  return secret;
-}
-
 // A URL that begins with one of `schemes` and holds no password. It is never repeated in a message.
 std::optional<std::string> read_url(Section& section, std::string_view key, const std::vector<std::string>& schemes,
                                     std::string_view instead) {
@@ -155,66 +139,6 @@ void read_database(const YamlEntry& entry, ReadContext& context) {
   context.draft.config.databases.push_back(std::move(database));
 }
 
-void read_schedule(const YamlNode& node, ReadContext& context) {
-  Section section(node, "a schedule", context.problems);
-  ScheduleConfig schedule;
-  if (const auto name = section.required_text("name")) schedule.name = *name;
-  section.require("task");
-  const auto task = section.choice<ScheduledTask>("task", {{"cleanup", ScheduledTask::cleanup}, {"stats", ScheduledTask::stats}});
-  if (task) schedule.task = *task;
-  if (const auto cron = section.text("cron")) schedule.cron = *cron;
-  schedule.every = section.duration("every");
-  if (section.has("cron") == section.has("every")) context.problems.add(node.mark, "a schedule needs either 'cron' or 'every'");
-  if (const auto zone = section.text("time_zone")) schedule.time_zone = *zone;
-  section.finish();
-  context.draft.config.schedules.push_back(std::move(schedule));
-}
-
-void read_schedules(const YamlNode* node, ReadContext& context) {
-  if (node == nullptr) return;
-  context.draft.features.push_back({Feature::schedules, node->mark});
-  if (node->kind != YamlNode::Kind::sequence) return context.problems.add(node->mark, "'schedules' must be a list");
-  for (const YamlNode& item : node->items) read_schedule(item, context);
-}
-
-void read_http(const YamlNode* node, ReadContext& context) {
-  if (node == nullptr) return;
-  context.draft.features.push_back({Feature::http, node->mark});
-  Section section(*node, "the section 'http'", context.problems);
-  HttpConfig http;
-  if (const auto listen = section.text("listen")) http.listen = *listen;
-  http.token = read_secret(section, "token", context);
-  section.finish();
-  context.draft.config.http = std::move(http);
-}
-
-void read_events(const YamlNode* node, ReadContext& context) {
-  if (node == nullptr) return;
-  context.draft.features.push_back({Feature::events, node->mark});
-  Section section(*node, "the section 'events'", context.problems);
-  EventsConfig events;
-  if (const auto database = section.required_text("database")) {
-    events.database = *database;
-    if (context.draft.config.find_database(*database) == nullptr) {
-      section.problem("database", format("'events' names the unknown database '{}'", printable(*database)));
-    }
-  }
-  if (const auto delay = section.duration("delay")) events.delay = *delay;
-  if (const auto notify = section.boolean("notify")) events.notify = *notify;
-  events.max_deletes_per_hour = section.integer("max_deletes_per_hour", 1, UINT64_MAX);
-  section.finish();
-  context.draft.config.events = std::move(events);
-}
-
-void read_state(const YamlNode* node, ReadContext& context) {
-  context.draft.config.state = (context.base / "state").lexically_normal();
-  if (node == nullptr) return;
-  Section section(*node, "the section 'state'", context.problems);
-  context.draft.state = section.mark_of("path");
-  if (const auto path = read_path(section, "path", context)) context.draft.config.state = *path;
-  section.finish();
-}
-
 }  // namespace
 
 std::optional<std::filesystem::path> read_path(Section& section, std::string_view key, const ReadContext& context) {
@@ -226,6 +150,22 @@ std::optional<std::filesystem::path> read_path(Section& section, std::string_vie
   }
   std::filesystem::path path = (context.base / *text).lexically_normal();
   return path.has_filename() ? path : path.parent_path();  // "media/" is "media"
+}
+
+SecretPlace read_secret(Section& section, std::string_view name, const ReadContext& context) {
+  const std::string env_key = format("{}_env", name);
+  const std::string file_key = format("{}_file", name);
+  SecretPlace secret;
+  secret.environment = section.text(env_key);
+  secret.file = read_path(section, file_key, context);
+  // The value of a wrong one is not repeated: it may be the secret itself.
+  if (secret.environment && !is_variable_name(*secret.environment)) {
+    section.problem(env_key, format("'{}' must be the name of an environment variable: letters, digits and '_'", env_key));
+  }
+  if (section.has(env_key) && section.has(file_key)) {
+    section.problem(file_key, format("'{}' and '{}' exclude each other; give one", env_key, file_key));
+  }
+  return secret;
 }
 
 bool check_name(std::string_view name, YamlMark mark, Problems& problems) {
@@ -263,10 +203,7 @@ Draft read_draft(const YamlNode& root, const std::filesystem::path& base, Proble
   read_named(section.find("databases"), "databases", problems, [&](const YamlEntry& entry) { read_database(entry, context); });
   const YamlNode* const defaults = section.find("defaults");
   read_buckets(section.find("buckets"), defaults, context);
-  read_state(section.find("state"), context);
-  read_schedules(section.find("schedules"), context);
-  read_http(section.find("http"), context);
-  read_events(section.find("events"), context);
+  read_service(section, context);
   section.finish();
   return draft;
 }

@@ -51,7 +51,8 @@ Result<void> add_killed_runs(History& history, std::set<std::string>& runs) {
   constexpr std::size_t kLatest = 1000;
   TRY_ASSIGN(const std::vector<RunReport> latest, history.runs(kLatest));
   for (const RunReport& run : latest) {
-    if (run.command == "apply" && run.status == RunStatus::interrupted && !run.completed_at) runs.insert(run.run_id);
+    const bool deletes = run.command == "apply" || run.command == "cleanup";
+    if (deletes && run.status == RunStatus::interrupted && !run.completed_at) runs.insert(run.run_id);
   }
   return {};
 }

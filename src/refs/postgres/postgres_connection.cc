@@ -129,7 +129,8 @@ Result<Connection::ConnectionPtr> Connection::attempt(const ConnectOptions& opti
   if (connection == nullptr) throw std::bad_alloc();
   PGconn* const raw = connection.get();
   PQsetErrorVerbosity(raw, PQERRORS_VERBOSE);
-  const milliseconds timeout = connect_timeout_of(raw, options.connect_timeout);
+  const milliseconds said = connect_timeout_of(raw, options.connect_timeout);
+  const milliseconds timeout = std::min(said, options.at_most.value_or(said));
   const auto deadline = SocketTime::now() + timeout;
   PostgresPollingStatusType status = PQstatus(raw) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {

@@ -29,6 +29,7 @@ struct ConnectOptions {
   std::optional<std::string> password;  // in place of the URL's, .pgpass and the like
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);  // where neither URL, service nor environment say
   std::optional<Place> place = std::nullopt;                             // there, wherever the URL leads
+  std::optional<std::chrono::milliseconds> at_most = std::nullopt;       // whatever they say
 };
 
 // One value of a statement's $n.

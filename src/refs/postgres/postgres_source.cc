@@ -32,6 +32,7 @@ constexpr std::size_t kTypicalBatch = 1000;
 constexpr std::size_t kReaders = 2;  // of a large table, where nothing else is asked for
 constexpr std::chrono::milliseconds kPollInterval{100};
 constexpr std::chrono::seconds kReplayPatience{60};
+constexpr std::chrono::milliseconds kPingTimeout{5000};
 
 std::optional<std::string> why_partial(std::string_view sql, const postgres::Plan& plan, const std::vector<postgres::RelationFacts>& relations) {
   for (const char* word : {"LIMIT", "FETCH", "TABLESAMPLE"}) {
@@ -85,6 +86,20 @@ Result<Session> PostgresSource::open(const std::string& url, const std::stop_tok
   session.statement_timeout = options_.statement_timeout;
   session.lock_timeout = options_.lock_timeout;
   return Session::open(session, stop);
+}
+
+Result<void> PostgresSource::ping(const std::stop_token& stop) {
+  std::vector<std::string> urls = {options_.url};
+  if (options_.primary_url) urls.push_back(*options_.primary_url);
+  for (const std::string& url : urls) {
+    postgres::ConnectOptions options{.url = url, .password = std::nullopt, .at_most = kPingTimeout};
+    if (options_.password) {
+      TRY_ASSIGN(options.password, options_.password());
+    }
+    TRY_ASSIGN(postgres::Connection connection, postgres::Connection::connect(options, stop));
+    TRY(connection.query("SELECT 1", {}, Wait{stop, kPingTimeout}));
+  }
+  return {};
 }
 
 // A new connection to the primary, whose role is proved.

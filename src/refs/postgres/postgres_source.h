@@ -58,6 +58,8 @@ class PostgresSource final : public ReferenceSource {
   PostgresSource(PostgresSourceOptions options, Clock& clock) : options_(std::move(options)), clock_(clock) {}
 
   Result<SourceIdentity> identity() override;
+  // Connects and asks for a constant, here and on the primary, each within five seconds.
+  Result<void> ping(const std::stop_token& stop) override;
   Result<ReadSummary> read(RowSink& sink, std::stop_token stop) override;
   bool can_read_again() const override { return true; }
   bool looks_up_keys() const override { return options_.recheck.has_value(); }

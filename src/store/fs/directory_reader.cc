@@ -1,6 +1,9 @@
 #include "store/fs/directory_reader.h"
 
+#include <sys/statvfs.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 
 #include "base/format.h"
@@ -106,6 +109,14 @@ std::vector<Result<ObjectMeta>> DirectoryReader::inspect(std::span<const ObjectK
   result.reserve(keys.size());
   for (const ObjectKey& key : keys) result.push_back(head(key));
   return result;
+}
+
+Result<std::optional<StoreCapacity>> DirectoryReader::capacity() {
+  TRY(tree_.confirm_root());
+  struct statvfs disk {};
+  if (fstatvfs(tree_.root(), &disk) != 0) return system_error(errno, format("cannot tell how full the disk of '{}' is", printable(tree_.path())));
+  const auto bytes = [&](fsblkcnt_t blocks) { return static_cast<std::uint64_t>(blocks) * disk.f_frsize; };
+  return std::optional(StoreCapacity{bytes(disk.f_blocks), bytes(disk.f_blocks - disk.f_bfree), bytes(disk.f_bavail)});
 }
 
 }  // namespace heimdall

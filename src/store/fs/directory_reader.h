@@ -27,6 +27,8 @@ class DirectoryReader final : public ObjectReader {
   Result<std::unique_ptr<Listing>> list(const ListRange& range) override;
   Result<ObjectMeta> head(const ObjectKey& key) override;
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
+  // Of the file system that the root is on.
+  Result<std::optional<StoreCapacity>> capacity() override;
 
  private:
   Tree tree_;

@@ -39,6 +39,8 @@ class DirectoryStore final : public ObjectStore {
   Result<ObjectMeta> head(const ObjectKey& key) override { return reader_.head(key); }
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override { return reader_.inspect(keys); }
 
+  Result<std::optional<StoreCapacity>> capacity() override { return reader_.capacity(); }
+
   std::size_t max_batch() const override { return kMaxBatch; }
   Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) override;
   RemoveOutcome settle(const ObjectMeta& object) override;

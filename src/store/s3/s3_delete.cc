@@ -37,7 +37,7 @@ std::vector<RemoveOutcome> S3Removal::run() {
       --attempt;
       continue;
     }
-    const auto wait = session_.wait_before_change(*not_now_, attempt);
+    const auto wait = session_.wait_before_change(*not_now_, attempt, "delete");
     if (!wait) settle_rest(Kind::failed, not_now_->message);
     else session_.clock().sleep_for(*wait, {});
   }

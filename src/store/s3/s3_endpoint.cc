@@ -81,6 +81,7 @@ Result<S3Endpoint> S3Endpoint::parse(const std::string& url, std::string bucket,
 
 S3Endpoint::Address S3Endpoint::address(S3Target target, std::string_view key) const {
   if (target == S3Target::service) return {host_, "/"};
+  if (target == S3Target::admin) return {host_, std::string(key)};
   Address address = is_path_style_ ? Address{host_, "/" + bucket_} : Address{bucket_ + "." + host_, ""};
   if (target == S3Target::object) address.path += "/" + s3_encode(key, Slash::keep);
   if (address.path.empty()) address.path = "/";

@@ -8,7 +8,7 @@
 
 namespace heimdall {
 
-enum class S3Target { service, bucket, object };
+enum class S3Target { service, bucket, object, admin };
 
 // Where a bucket is reached, and how requests name it.
 class S3Endpoint {
@@ -29,6 +29,7 @@ class S3Endpoint {
     std::string host;
     std::string path;
   };
+  // `key` is that of an object, or the path of what the server offers beside the S3 API.
   Address address(S3Target target, std::string_view key) const;
   std::string url(const Address& address) const { return scheme_ + "://" + address.host + address.path; }
 

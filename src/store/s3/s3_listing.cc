@@ -120,7 +120,7 @@ Result<PageStatus> S3Listing::fetch(ObjectPage& page) {
       return is_done_ ? PageStatus::last : PageStatus::more;
     }
     page.clear();
-    if (!session_.wait_for_better(head.error(), attempt)) {
+    if (!session_.wait_for_better(head.error(), attempt, "list")) {
       return with_context(std::move(head).error(), format("cannot list bucket '{}' at {}", session_.endpoint().bucket(),
                                                           session_.endpoint().authority()));
     }

@@ -125,7 +125,7 @@ Result<HttpResponse> S3Probe::remove_for_sure(const S3Call& call) {
   for (int attempt = 1;; ++attempt) {
     auto answer = session_.change(call, gate_);
     if (answer) return answer;
-    const auto wait = session_.wait_before_change(answer.error(), attempt);
+    const auto wait = session_.wait_before_change(answer.error(), attempt, operation_of(call));
     if (!wait) return answer;
     session_.clock().sleep_for(*wait, {});
   }

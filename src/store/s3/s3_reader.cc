@@ -3,6 +3,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "store/s3/http_date.h"
+#include "store/s3/s3_capacity.h"
 #include "store/s3/s3_cutter.h"
 #include "store/s3/s3_inspect.h"
 #include "store/s3/s3_listing.h"
@@ -13,6 +14,7 @@ namespace heimdall {
 namespace {
 
 constexpr std::size_t kMaxBucketsBytes = std::size_t{16} << 20;
+constexpr std::size_t kMaxStorageInfoBytes = std::size_t{16} << 20;
 
 // versitygw's POSIX backend tells when the bucket's directory last changed.
 bool moves_creation_dates(std::string_view server) { return server.find("VERSITYGW") != std::string_view::npos; }
@@ -31,11 +33,13 @@ std::string S3Reader::name_here() const {
   return format("s3:{}@{}", session_->endpoint().bucket(), session_->endpoint().authority());
 }
 
-Result<HttpResponse> S3Reader::head_bucket() {
+S3Call S3Reader::bucket_call() const {
   S3Call call{.method = HttpMethod::head};
   call.intent = {format("find bucket '{}'", session_->endpoint().bucket()), "s3:ListBucket", "the bucket"};
-  return session_->read(std::move(call));
+  return call;
 }
+
+Result<HttpResponse> S3Reader::head_bucket() { return session_->read(bucket_call()); }
 
 Result<std::string> S3Reader::identity() {
   TRY_ASSIGN(const HttpResponse found, head_bucket());
@@ -61,11 +65,15 @@ Result<Timestamp> S3Reader::server_time() {
                "ages of objects need the server's clock; look for a proxy that takes the header away"};
 }
 
-// What the configuration says, else what the server calls itself.
+// What the configuration says, else what the server called itself.
+std::optional<S3Server> S3Reader::known_server() {
+  if (session_->options().server) return session_->options().server;
+  if (session_->endpoint().is_aws()) return S3Server::aws;
+  return *server_.lock();
+}
+
 Result<S3Profile> S3Reader::profile() {
-  if (session_->options().server) return profile_of(*session_->options().server);
-  if (session_->endpoint().is_aws()) return profile_of(S3Server::aws);
-  if (const auto known = *server_.lock()) return profile_of(*known);
+  if (const auto known = known_server()) return profile_of(*known);
   TRY_ASSIGN(const HttpResponse found, head_bucket());
   const S3Server server = detect_s3_server(found.header("Server"));
   *server_.lock() = server;
@@ -93,6 +101,28 @@ ListingLimits S3Reader::listing_limits() {
 Result<ObjectMeta> S3Reader::head(const ObjectKey& key) { return std::move(S3Inspection(*session_).head({&key, 1}).front()); }
 
 std::vector<Result<ObjectMeta>> S3Reader::inspect(std::span<const ObjectKey> keys) { return S3Inspection(*session_).inspect(keys); }
+
+Result<void> S3Reader::ping(const std::stop_token& stop) {
+  TRY(session_->ask_once(bucket_call(), stop));
+  return {};
+}
+
+Result<std::optional<StoreCapacity>> S3Reader::capacity() {
+  std::optional<S3Server> server = known_server();
+  if (!server) {
+    TRY_ASSIGN(const HttpResponse found, session_->ask_once(bucket_call(), {}));
+    server = *server_.lock() = detect_s3_server(found.header("Server"));
+  }
+  if (server != S3Server::minio) return std::optional<StoreCapacity>();
+  S3Call call{.target = S3Target::admin, .key = "/minio/admin/v3/storageinfo"};
+  call.intent = {"read the capacity of the disks", "admin:StorageInfo", "the server"};
+  call.max_answer_bytes = kMaxStorageInfoBytes;
+  const auto answer = session_->ask_once(std::move(call), {});
+  if (answer) return parse_storage_info(answer->body);
+  // Most keys may not ask, and what stands before a server may not let it through.
+  if (answer.error().code == ErrorCode::unavailable || answer.error().code == ErrorCode::throttled) return answer.error();
+  return std::optional<StoreCapacity>();
+}
 
 Result<StoreFacts> S3Reader::facts() {
   StoreFacts facts;

@@ -28,6 +28,9 @@ class S3Reader final : public ObjectReader {
   // By list pages where these find at least one key in three objects, else by HEADs in parallel. Presence in a list is believed, absence never.
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
   Result<StoreFacts> facts() override;
+  Result<void> ping(const std::stop_token& stop) override;
+  // Of MinIO, by the keys for planning; these must be allowed admin:StorageInfo.
+  Result<std::optional<StoreCapacity>> capacity() override;
   StoreStrain strain() const override { return session_->strain(); }
 
   S3Session& session() const { return *session_; }
@@ -35,7 +38,9 @@ class S3Reader final : public ObjectReader {
   std::string name_here() const;
 
  private:
+  S3Call bucket_call() const;
   Result<HttpResponse> head_bucket();
+  std::optional<S3Server> known_server();
   Result<S3Profile> profile();
 
   std::unique_ptr<S3Session> session_;

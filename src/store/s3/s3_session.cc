@@ -11,10 +11,27 @@ namespace {
 
 constexpr int kCorruptAttempts = 4;
 constexpr auto kCorruptDelay = std::chrono::milliseconds(200);
+constexpr auto kStopTick = std::chrono::milliseconds(50);  // how long a stop can go unnoticed
 
 bool is_success(int status) { return status >= 200 && status < 300; }
 
+// How StoreTraffic calls the end of a request.
+std::string status_of(const HttpEnd& end, bool changes) {
+  if (!end.error) return std::to_string(end.status);
+  if (end.error == ErrorCode::cancelled) return "not_sent";
+  if (changes && (end.error == ErrorCode::in_doubt || end.error == ErrorCode::corrupt)) return "in_doubt";
+  return end.timed_out ? "timeout" : "unreachable";
+}
+
 }  // namespace
+
+std::string_view operation_of(const S3Call& call) {
+  if (call.target == S3Target::admin) return "capacity";
+  if (call.method == HttpMethod::put) return "put";
+  if (call.method == HttpMethod::del || call.method == HttpMethod::post) return "delete";
+  if (call.target == S3Target::object) return "head";
+  return !call.query.empty() && call.query.front().first == "list-type" ? "list" : "bucket";
+}
 
 S3Session::S3Session(S3Options options, S3Endpoint endpoint, Clock& clock, std::unique_ptr<HttpClient> http)
     : options_(std::move(options)), endpoint_(std::move(endpoint)), clock_(clock), http_(std::move(http)),
@@ -62,11 +79,19 @@ S3Session::Pending S3Session::send(S3Call call, Power power, const SendGate* gat
   request.headers = sent.headers;
   for (HttpHeader& header : sign(input, pending.used_, clock_.now() + clock_offset_.load())) request.headers.push_back(std::move(header));
   request.body = sent.body;
-  request.timeout = options_.request_timeout;
+  request.timeout = sent.timeout.value_or(options_.request_timeout);
   request.max_body_bytes = sent.max_answer_bytes;
   if (gate != nullptr) {
     request.connection = Connection::fresh;
     request.may_send = [gate] { return gate->is_open(); };
+  }
+  if (StoreTraffic* const traffic = options_.traffic) {
+    const std::string_view operation = operation_of(sent);
+    traffic->request_began(options_.store_name, operation);
+    // The client, whose thread calls this, goes before the options.
+    request.on_end = [this, operation, changes = gate != nullptr](const HttpEnd& end) {
+      options_.traffic->request_ended(options_.store_name, operation, status_of(end, changes), end.took);
+    };
   }
   pending.answer_ = http_->send(std::move(request));
   return pending;
@@ -79,6 +104,17 @@ Result<HttpResponse> S3Session::read(S3Call call) {
   return result;
 }
 
+Result<HttpResponse> S3Session::ask_once(S3Call call, const std::stop_token& stop) {
+  call.timeout = kOnceTimeout;
+  Pending pending = start(call);
+  while (!pending.failed_ && pending.answer_.wait_for(kStopTick) != std::future_status::ready) {
+    if (stop.stop_requested()) return Error{ErrorCode::cancelled, format("waiting for {} was stopped", endpoint_.authority())};
+  }
+  Verdict verdict = judge(call, pending.get(), Power::reading);
+  if (!verdict.result && verdict.result.error().code == ErrorCode::in_doubt) verdict.result.error().code = ErrorCode::unavailable;
+  return std::move(verdict.result);
+}
+
 // Of several at once the last one wins: this is a smoothed figure.
 void S3Session::note_latency(std::chrono::nanoseconds took) {
   const auto before = latency_.load();
@@ -88,6 +124,10 @@ void S3Session::note_latency(std::chrono::nanoseconds took) {
 // A time-out or a reset is in_doubt, whatever the request.
 void S3Session::note_strain(const Result<HttpResponse>& result) {
   if (!result && (result.error().code == ErrorCode::throttled || result.error().code == ErrorCode::in_doubt)) note_push_back();
+}
+
+void S3Session::note_retry(std::string_view operation) {
+  if (options_.traffic != nullptr) options_.traffic->request_retried(options_.store_name, operation);
 }
 
 S3Session::Pending S3Session::start(S3Call call) { return send(std::move(call), Power::reading, nullptr); }
@@ -150,14 +190,22 @@ Result<HttpResponse> S3Session::finish(Pending pending) {
       if (!wait) return error;
       clock_.sleep_for(*wait, {});
     }
+    note_retry(operation_of(pending.call_));
     pending = start(std::move(pending.call_));
   }
 }
 
-bool S3Session::wait_for_better(const Error& error, int attempt) {
+bool S3Session::wait_for_better(const Error& error, int attempt, std::string_view operation) {
   if (error.code != ErrorCode::corrupt || attempt >= kCorruptAttempts) return false;
   clock_.sleep_for(kCorruptDelay * attempt, {});
+  note_retry(operation);
   return true;
+}
+
+std::optional<std::chrono::milliseconds> S3Session::wait_before_change(const Error& error, int attempt, std::string_view operation) {
+  const auto wait = retry_.next(error, attempt, RetryPolicy::Effect::mutates);
+  if (wait) note_retry(operation);
+  return wait;
 }
 
 S3Session::Pending S3Session::start_change(S3Call call, const SendGate& gate) { return send(std::move(call), Power::deleting, &gate); }

@@ -4,6 +4,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,13 +24,17 @@ namespace heimdall {
 struct S3Call {
   HttpMethod method = HttpMethod::get;
   S3Target target = S3Target::bucket;
-  std::string key = {};                                            // of an object
+  std::string key = {};                                            // of an object; admin: the path
   std::vector<std::pair<std::string, std::string>> query = {};     // as it is meant, not yet encoded
   std::vector<HttpHeader> headers = {};
   std::string body = {};
   S3Intent intent = {};
   std::size_t max_answer_bytes = std::size_t{1} << 20;
+  std::optional<std::chrono::milliseconds> timeout = std::nullopt;  // other than the store's
 };
+
+// What a request is counted as: one of StoreTraffic's few.
+std::string_view operation_of(const S3Call& call);
 
 // Requests to one bucket: addressed, signed anew at each attempt with the keys of that moment, answered or explained. Thread-safe.
 class S3Session {
@@ -52,6 +57,9 @@ class S3Session {
   Pending start(S3Call call);
   Result<HttpResponse> finish(Pending pending);
   Result<HttpResponse> read(S3Call call);
+  // As read(), but one attempt of at most kOnceTimeout, for those who come again anyway. cancelled if `stop` comes first.
+  Result<HttpResponse> ask_once(S3Call call, const std::stop_token& stop);
+  static constexpr auto kOnceTimeout = std::chrono::seconds(5);
 
   // read(), and the body made sense of by `parse`. What is corrupt is asked again a few times: proxies have bad moments.
   template <class T, class Parse>
@@ -60,11 +68,11 @@ class S3Session {
       TRY_ASSIGN(HttpResponse response, read(call));
       Result<T> parsed = parse(std::move(response.body));
       if (parsed) return parsed;
-      if (!wait_for_better(parsed.error(), attempt)) return with_context(std::move(parsed).error(), "cannot " + call.intent.what);
+      if (!wait_for_better(parsed.error(), attempt, operation_of(call))) return with_context(std::move(parsed).error(), "cannot " + call.intent.what);
     }
   }
   // False: it will not get better.
-  bool wait_for_better(const Error& error, int attempt);
+  bool wait_for_better(const Error& error, int attempt, std::string_view operation);
 
   // What may change something: one attempt on a fresh connection, only while `gate` is open, signed with the keys for deleting. Answers 2xx only.
   //   cancelled     the gate was shut: nothing was sent
@@ -76,9 +84,7 @@ class S3Session {
   Result<HttpResponse> finish_change(Pending pending);
   Result<HttpResponse> change(S3Call call, const SendGate& gate) { return finish_change(start_change(std::move(call), gate)); }
   // How long to wait before what finish_change() failed with may be sent again; nullopt: not at all.
-  std::optional<std::chrono::milliseconds> wait_before_change(const Error& error, int attempt) {
-    return retry_.next(error, attempt, RetryPolicy::Effect::mutates);
-  }
+  std::optional<std::chrono::milliseconds> wait_before_change(const Error& error, int attempt, std::string_view operation);
 
   // How the server takes it: "slow down", time-outs, and how long requests take lately.
   StoreStrain strain() const { return {push_backs_.load(), latency_.load()}; }
@@ -110,6 +116,7 @@ class S3Session {
   S3Parties parties(Power power);
   Pending send(S3Call call, Power power, const SendGate* gate);
   void note_strain(const Result<HttpResponse>& result);
+  void note_retry(std::string_view operation);
   Verdict judge(const S3Call& call, Result<HttpResponse> answer, Power power);
   Verdict diagnose(const S3Call& refused, int status);
   bool remedy(const Verdict& verdict, const Credentials& used, Remedies& applied);

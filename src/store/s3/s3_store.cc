@@ -34,6 +34,8 @@ class S3Store final : public ObjectStore {
   Result<ObjectMeta> head(const ObjectKey& key) override { return reader_.head(key); }
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override;
   Result<StoreFacts> facts() override { return reader_.facts(); }
+  Result<void> ping(const std::stop_token& stop) override { return reader_.ping(stop); }
+  Result<std::optional<StoreCapacity>> capacity() override { return reader_.capacity(); }
   StoreStrain strain() const override { return reader_.strain(); }
 
   std::size_t max_batch() const override { return kMaxBatch; }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "ports/object_store.h"
+#include "ports/store_traffic.h"
 #include "store/s3/credentials.h"
 #include "store/s3/s3_profile.h"
 
@@ -26,6 +27,8 @@ struct S3Options {
   unsigned max_in_flight = 16;  // requests at one time, beside those of listings
   std::optional<S3Server> server;     // unset: found out
   std::optional<unsigned> in_flight;  // listings at one time; unset: as many as bring the most
+  StoreTraffic* traffic = nullptr;    // told of each request, if there is one; must outlive the store
+  std::string store_name;             // by which it is told
 };
 
 // A bucket behind the S3 API, for planning: HEAD, GET and LIST only.

@@ -1,0 +1,160 @@
+#include "app/operations.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/format.h"
+#include "base/text.h"
+#include "pipeline/findings.h"
+
+namespace heimdall {
+
+namespace {
+
+// A run that ended before its pipeline began, which is what writes the report otherwise.
+RunOutcome ended_early(const RunContext& context, RunOutcome::Stage stage, Error error) {
+  RunOutcome outcome;
+  RunReport& report = outcome.report;
+  report.run_id = context.run_id;
+  report.command = context.command;
+  report.trigger = context.trigger;
+  report.completed_at = context.clock.now();
+  report.started_at = context.started_at.value_or(*report.completed_at);
+  report.status = error.code == ErrorCode::cancelled ? RunStatus::interrupted : RunStatus::failed;
+  report.error = error.message;
+  outcome.stage = stage;
+  outcome.error = std::move(error);
+  return outcome;
+}
+
+// What cannot be written down did not end well.
+RunOutcome saved(RunOutcome outcome, History& history) {
+  auto done = history.save_run(outcome.report);
+  if (done) return outcome;
+  outcome.report.status = RunStatus::failed;
+  if (!outcome.error) outcome.error = std::move(done).error();
+  return outcome;
+}
+
+// The buckets of a plan, kept from everybody else and free of doubt.
+struct Held {
+  std::vector<HeldBucket> buckets;
+  std::vector<ApplyTarget> targets;
+};
+
+Result<Held> hold_all(Workspace& workspace, const Plan& plan, RunContext& context) {
+  Held held;
+  for (const BucketPlan& bucket : plan.buckets()) {
+    TRY_ASSIGN(HeldBucket hold, workspace.hold(*workspace.find(bucket.bucket)));
+    TRY_ASSIGN(const RecoverReport recovered, workspace.recover_bucket(hold, context.stop, context.journal));
+    if (const std::size_t settled = recovered.settled.size(); settled > 0) {
+      context.progress.warn(format("{} that an earlier run left in doubt {} looked up; see `runs`", count_of(settled, "object"),
+                                   settled == 1 ? "was" : "were"));
+    }
+    if (recovered.still_in_doubt > 0) return still_in_doubt(recovered.still_in_doubt);
+    held.buckets.push_back(std::move(hold));
+  }
+  for (std::size_t i = 0; i < held.buckets.size(); ++i) {
+    BucketWorkspace& mine = *workspace.find(plan.buckets()[i].bucket);
+    held.targets.push_back({held.buckets[i].store(), mine.policy(), mine.sources(), workspace.scratch(mine.policy().name), held.buckets[i].source_holds()});
+  }
+  return held;
+}
+
+// Deleted objects that still take their space: the figures count them as recovered.
+void warn_of_versions(ObjectStore& store, const std::string& bucket, const RunOutcome& outcome, Progress& progress) {
+  const auto figures = outcome.report.buckets.find(bucket);
+  if (figures == outcome.report.buckets.end() || figures->second.orphans_deleted == 0) return;
+  const auto facts = store.facts();
+  if (!facts || facts->versioning != StoreFacts::Versioning::enabled) return;
+  const std::uint64_t deleted = figures->second.orphans_deleted;
+  progress.warn(format("bucket '{}' has versioning: {} now hidden behind delete markers, and no space came back; it does when old versions are deleted, "
+                       "and until then removing a marker undoes the delete",
+                       bucket, deleted == 1 ? "1 object is" : with_thousands(deleted) + " objects are"));
+}
+
+// The report of the sweep is that of the whole run only together with what the scan before it saw.
+void add_scanned(RunOutcome& outcome, RunOutcome scanned) {
+  outcome.report.buckets.merge(scanned.report.buckets);
+  outcome.overridden.insert(outcome.overridden.begin(), scanned.overridden.begin(), scanned.overridden.end());
+  outcome.unlisted.insert(outcome.unlisted.end(), scanned.unlisted.begin(), scanned.unlisted.end());
+  if (outcome.report.status != RunStatus::success || outcome.unlisted.empty()) return;
+  outcome.report.status = RunStatus::partial;
+  outcome.report.error = outcome.unlisted.front().error.message;
+}
+
+}  // namespace
+
+Error still_in_doubt(std::uint64_t objects) {
+  return {ErrorCode::in_doubt, format("{} still in doubt from an earlier run: the store cannot say yet", count_of(objects, "object")),
+          "nothing more was deleted; run `recover` until it succeeds"};
+}
+
+RunOutcome scan_buckets(Workspace& workspace, const ScanRequest& request, RunContext& context) {
+  auto targets = workspace.scan_targets();
+  if (targets) return run_scan(*targets, request, context);
+  RunOutcome outcome = ended_early(context, RunOutcome::Stage::opening, std::move(targets).error());
+  outcome.report.dry_run = request.dry_run == RunReport::DryRun::yes;
+  return saved(std::move(outcome), workspace.state());
+}
+
+RunOutcome carry_out(Workspace& workspace, Plan plan, RunContext& context) {
+  using Stage = RunOutcome::Stage;
+  auto used_by = workspace.state().plan_user(plan.digest());
+  if (!used_by) return saved(ended_early(context, Stage::holding, std::move(used_by).error()), workspace.state());
+  const std::vector<BucketPolicy> policies = workspace.policies();
+  auto approved = approve(std::move(plan), {context.clock.now(), policies, *used_by});
+  if (!approved) return ended_early(context, Stage::approving, std::move(approved).error());
+
+  // Held until the end: nobody else deletes in these buckets, and nothing is swept over what is in doubt.
+  auto held = hold_all(workspace, approved->plan(), context);
+  if (!held) return saved(ended_early(context, Stage::holding, std::move(held).error()), workspace.state());
+  JournalLog& journal = context.journal == nullptr ? workspace.state() : *context.journal;
+  RunOutcome outcome = run_apply(*approved, held->targets, journal, context);
+  for (std::size_t i = 0; i < held->buckets.size(); ++i) {
+    warn_of_versions(held->buckets[i].store(), approved->plan().buckets()[i].bucket, outcome, context.progress);
+  }
+  return outcome;
+}
+
+RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunContext& context) {
+  ScanRequest scan;
+  scan.selection = request.selection;
+  scan.dry_run = request.dry_run;
+  std::optional<ScratchFile> plan_file;
+  if (request.dry_run == RunReport::DryRun::no) {
+    plan_file.emplace(workspace.scratch(context.command).string() + ".plan");
+    scan.plan_path = plan_file->path();
+    scan.planned_modes = {Mode::remove};
+  }
+  RunOutcome scanned = scan_buckets(workspace, scan, context);
+  if (!scanned.plan || scanned.plan->candidates() == 0) {
+    scanned.plan.reset();  // its file goes now
+    return scanned;
+  }
+  context.started_at = scanned.report.started_at;
+  auto allowed = request.approve ? request.approve(*scanned.plan, scanned) : Result<void>();
+  RunOutcome outcome = allowed ? carry_out(workspace, *std::exchange(scanned.plan, std::nullopt), context)
+                               : ended_early(context, RunOutcome::Stage::approving, std::move(allowed).error());
+  add_scanned(outcome, std::move(scanned));
+  return saved(std::move(outcome), workspace.state());
+}
+
+RunOutcome take_stats(Workspace& workspace, RunContext& context) {
+  RunOutcome outcome = scan_buckets(workspace, {}, context);
+  outcome.overridden.insert(outcome.overridden.end(), outcome.refusals.begin(), outcome.refusals.end());
+  outcome.refusals.clear();
+  if (outcome.report.status != RunStatus::refused) return outcome;
+  outcome.report.status = RunStatus::success;
+  return saved(std::move(outcome), workspace.state());
+}
+
+RunOutcome make_plan(Workspace& workspace, const std::filesystem::path& path, const Selection& selection, RunContext& context) {
+  ScanRequest request;
+  request.selection = selection;
+  request.plan_path = path;
+  return scan_buckets(workspace, request, context);
+}
+
+}  // namespace heimdall
