@@ -32,7 +32,7 @@ ExitCode command_explain(CommandContext& context);
 ExitCode command_runs(CommandContext& context);
 ExitCode command_schedules(CommandContext& context);
 ExitCode command_serve(CommandContext& context);
-ExitCode command_stats_history(CommandContext& context);  // stats --history
+ExitCode command_stats_history(CommandContext& context);  // stats --history; contacts nothing
 
 // Prints the error as the last line.
 ExitCode fail(CommandContext& context, const Error& error, ExitCode code);

@@ -83,9 +83,14 @@ Result<std::optional<RunReport>> StateDatabase::run(std::string_view run_id) {
   return explained(history_.run(run_id));
 }
 
-Result<std::vector<RunReport>> StateDatabase::runs(std::size_t limit) {
+Result<std::vector<RunReport>> StateDatabase::runs(std::size_t limit) { return runs(RunQuery{.limit = limit}); }
+
+Result<std::vector<RunReport>> StateDatabase::runs(const RunQuery& query) {
   const std::lock_guard lock(mutex_);
-  return explained(history_.runs(limit));
+  auto runs = history_.runs(query);
+  // No fault of the file: the message is for the user as it stands.
+  if (!runs && runs.error().code == ErrorCode::not_found) return runs;
+  return explained(std::move(runs));
 }
 
 Result<std::optional<Baseline>> StateDatabase::baseline(std::string_view bucket) {
@@ -124,6 +129,34 @@ Result<std::optional<ClockAnchor>> StateDatabase::clock_anchor() {
 Result<void> StateDatabase::save_clock_anchor(const ClockAnchor& anchor) {
   const std::lock_guard lock(mutex_);
   return explained(history_.save_clock_anchor(anchor));
+}
+
+Result<std::vector<BucketDay>> StateDatabase::bucket_history(std::string_view bucket, Timestamp since) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.bucket_history(bucket, since));
+}
+
+Result<std::optional<Timestamp>> StateDatabase::schedule_mark(std::string_view schedule) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.schedule_mark(schedule));
+}
+
+Result<void> StateDatabase::save_schedule_mark(std::string_view schedule, Timestamp due) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.save_schedule_mark(schedule, due));
+}
+
+Result<Pruned> StateDatabase::prune(Timestamp now, std::chrono::nanoseconds keep_runs, std::stop_token stop) {
+  // Long enough for those who wait for the mutex, or (other processes) for the file: these look again after a few milliseconds.
+  constexpr std::chrono::milliseconds kPause{3};
+  std::unique_lock lock(mutex_);
+  Pruning pruning(opened_.db, now, keep_runs);
+  while (!stop.stop_requested()) {
+    TRY_ASSIGN(const bool more, explained(pruning.step()));
+    if (!more) break;
+    pause_.wait_for(lock, stop, kPause, [] { return false; });
+  }
+  return pruning.pruned();
 }
 
 }  // namespace heimdall

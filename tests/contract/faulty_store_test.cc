@@ -55,6 +55,14 @@ TEST_F(FaultyStoreTest, a_lost_answer_may_hide_a_deletion) {
   EXPECT_EQ(after.settle(first[0]).kind, RemoveOutcome::Kind::deleted);
 }
 
+TEST_F(FaultyStoreTest, fails_what_is_only_asked_for_figures_and_looks) {
+  inner_.set_capacity(StoreCapacity{3, 2, 1});
+  EXPECT_EQ(FaultyStore(inner_, {}).capacity().value(), (StoreCapacity{3, 2, 1}));
+  EXPECT_TRUE(FaultyStore(inner_, {}).ping({}));
+  EXPECT_FALSE(FaultyStore(inner_, {StoreFault::error, 1, StoreCall::capacity}).capacity());
+  EXPECT_FALSE(FaultyStore(inner_, {StoreFault::error, 1, StoreCall::ping}).ping({}));
+}
+
 TEST_F(FaultyStoreTest, counts_calls_so_that_a_loop_ends) {
   std::uint64_t n = 1;
   for (;; ++n) {

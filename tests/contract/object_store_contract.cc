@@ -81,6 +81,15 @@ std::set<std::string> random_keys(std::mt19937& random, int wanted) {
   return result;
 }
 
+TEST_P(ObjectStoreContract, says_that_it_is_there_and_what_it_holds_if_it_can) {
+  EXPECT_TRUE(store().ping({}));
+  const auto capacity = store().capacity();
+  ASSERT_TRUE(capacity) << capacity.error().message;
+  if (!*capacity) return;
+  EXPECT_GT((*capacity)->total_bytes, 0U);
+  EXPECT_LE((*capacity)->used_bytes + (*capacity)->free_bytes, (*capacity)->total_bytes);
+}
+
 TEST_P(ObjectStoreContract, an_empty_bucket_lists_nothing_and_says_that_this_is_all) {
   EXPECT_TRUE(keys().empty());
   EXPECT_TRUE(keys({"some/prefix/", "", ""}).empty());

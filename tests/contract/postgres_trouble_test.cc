@@ -206,6 +206,35 @@ TEST_F(PostgresTrouble, a_server_that_never_answers_is_left) {
   close(silent);
 }
 
+TEST_F(PostgresTrouble, a_ping_looks_at_the_server_and_not_at_the_query) {
+  EXPECT_TRUE(source("SELECT missing FROM nowhere").ping({}));
+  auto with = options();
+  with.primary_url = with.url;
+  EXPECT_TRUE(source(with).ping({}));
+  with.primary_url = postgres_url(1, database_.name());
+  EXPECT_EQ(source(with).ping({}).error().code, ErrorCode::unavailable);
+  EXPECT_FALSE(source(with_url(postgres_url(std::stoi(port_), "no_such_database"))).ping({}));
+}
+
+// Whatever its URL says.
+TEST_F(PostgresTrouble, a_ping_of_a_server_that_never_answers_takes_five_seconds) {
+  const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(silent, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(silent, 10), 0);
+  ASSERT_EQ(getsockname(silent, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(source(with_url(postgres_url(ntohs(address.sin_port), "x") + "?connect_timeout=60")).ping({}).error().code, ErrorCode::unavailable);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(source(with_url(postgres_url(ntohs(address.sin_port), "x"))).ping(stop.get_token()).error().code, ErrorCode::cancelled);
+  close(silent);
+}
+
 TEST_F(PostgresTrouble, passwords_are_asked_for_and_never_shown) {
   const std::string role = create_role("PASSWORD 'right:p@ss'");
   run("GRANT SELECT ON files TO " + role);

@@ -56,6 +56,12 @@ TEST_P(ReferenceSourceContract, every_row_arrives_as_it_is_duplicates_and_blanks
   for (const FakeRow& row : rows.rows()) EXPECT_EQ(row.bucket, std::nullopt);
 }
 
+TEST_P(ReferenceSourceContract, says_that_it_is_there) {
+  data_->set({"a"});
+  const auto looked = data_->source()->ping({});
+  EXPECT_TRUE(looked) << looked.error().message;
+}
+
 TEST_P(ReferenceSourceContract, many_rows_arrive) {
   std::vector<std::string> values;
   for (int i = 0; i < 5000; ++i) values.push_back("key/" + std::to_string(i));

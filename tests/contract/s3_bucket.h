@@ -113,7 +113,7 @@ class S3Bucket final : public BucketUnderTest {
     const OpenGate gate;
     for (int attempt = 1;; ++attempt) {
       auto answer = session_->change(call, gate);
-      const auto wait = answer ? std::nullopt : session_->wait_before_change(answer.error(), attempt);
+      const auto wait = answer ? std::nullopt : session_->wait_before_change(answer.error(), attempt, operation_of(call));
       if (!wait) return answer;
       clock_.sleep_for(*wait, {});
     }

@@ -276,6 +276,44 @@ TEST(S3Minio, keys_that_may_not_delete_are_told_what_is_missing) {
   EXPECT_EQ(store->identity().value(), bucket.store().identity().value());
 }
 
+// The account of the server may ask; keys that may only read may not, and are told nothing.
+TEST(S3Minio, tells_what_its_disks_hold_to_those_who_may_ask) {
+  S3Bucket bucket(minio());
+  ASSERT_TRUE(bucket.put("a", std::string(1 << 20, 'x')));
+  const auto capacity = bucket.store().capacity().value();
+  ASSERT_TRUE(capacity.has_value());
+  EXPECT_GT(capacity->used_bytes, 0U);
+  EXPECT_GT(capacity->free_bytes, 0U);
+  EXPECT_LE(capacity->used_bytes + capacity->free_bytes, capacity->total_bytes);
+
+  S3Options options = options_for(minio(), bucket.name());
+  options.credentials = {};
+  options.environment = session_keys(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::*"]}]})");
+  SystemClock clock;
+  const auto reader = open_s3_reader(options, clock).value();
+  EXPECT_EQ(reader->capacity().value(), std::nullopt);
+  EXPECT_TRUE(reader->ping({}));
+}
+
+TEST(S3Versitygw, tells_nothing_about_its_disks) {
+  S3Bucket bucket(versitygw());
+  EXPECT_EQ(bucket.store().capacity().value(), std::nullopt);
+}
+
+TEST_P(S3Servers, a_ping_tells_apart_what_is_wrong) {
+  SystemClock clock;
+  const auto code = [&](const S3Options& options) {
+    const auto looked = open_s3_reader(options, clock).value()->ping({});
+    return looked ? std::nullopt : std::optional(looked.error().code);
+  };
+  EXPECT_EQ(code(options_for(server(), bucket_.name())), std::nullopt);
+  EXPECT_EQ(code(options_for(server(), "no-such-bucket")), ErrorCode::not_found);
+  EXPECT_EQ(code(options_for(server(), bucket_.name(), "a-wrong-secret-key")), ErrorCode::permission_denied);
+  S3Options away = options_for(server(), bucket_.name());
+  away.endpoint = "http://127.0.0.1:1";
+  EXPECT_EQ(code(away), ErrorCode::unavailable);
+}
+
 // versitygw cannot write these names, so nobody can know them from a list: they are kept, and the others are listed.
 TEST(S3Versitygw, lists_around_names_that_it_cannot_write) {
   S3Bucket bucket(versitygw());

@@ -13,8 +13,8 @@ THIRD_PARTY = {
     "tl/expected.hpp": {"base"}, "fmt/": {"base"},
     "utf8proc.h": {"model"}, "xxhash.h": {"base"},
     "sqlite3.h": {"io"}, "openssl/": {"io"}, "curl/": {"net"}, "libpq-fe.h": {"refs"}, "pugixml.hpp": {"store"},
-    "emmintrin.h": {"store"}, "cctz/": {"schedule"},
-    "nlohmann/": {"refs", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},
+    "emmintrin.h": {"store"}, "cctz/": {"schedule"}, "microhttpd.h": {"httpd"},
+    "nlohmann/": {"refs", "store", "app", "daemon", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},
     "gtest/": {"tests"}, "gmock/": {"tests"}, "rapidcheck": {"tests"},
 }
 SYSTEM = re.compile(r"^([a-z_]+|(sys|linux|netinet|arpa)/\w+\.h|"

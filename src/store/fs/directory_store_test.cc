@@ -58,6 +58,16 @@ TEST(DirectoryStore, a_file_is_no_root) {
 }
 
 // Invariant 2: a tree that went away is no empty tree.
+TEST(DirectoryStore, tells_how_full_its_disk_is) {
+  TestTree tree;
+  const auto store = tree.store();
+  const auto capacity = store->capacity().value();
+  ASSERT_TRUE(capacity.has_value());
+  EXPECT_GT(capacity->total_bytes, 0U);
+  EXPECT_GT(capacity->free_bytes, 0U);
+  EXPECT_LE(capacity->used_bytes + capacity->free_bytes, capacity->total_bytes);
+}
+
 TEST(DirectoryStore, a_replaced_root_is_an_error_and_no_absence) {
   TestTree tree;
   tree.write("a");
