@@ -1,10 +1,12 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/api.h"
+#include "daemon/api/problem.h"
 #include "daemon/api/router.h"
 
 // The routes of the API by what they are about. Each adds its own to a router; `context` must outlive it.
