@@ -27,7 +27,7 @@ void Upkeep::work(std::stop_token stop) {
   for (int turn = 0; !stop.stop_requested(); ++turn) {
     settle_doubts();
     if (turn % kTurnsPerDiskLook == 0) read_disks();
-    if (turn % kTurnsPerForgetting == 0) forget_old();
+    if (turn % kTurnsPerForgetting == 0) forget_old(stop);
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, stop, kTurn, [&] { return stop.stop_requested(); });
   }
@@ -38,13 +38,12 @@ void Upkeep::settle_doubts() {
   const auto doubts = parts_.state.in_doubt("");
   if (!doubts) return parts_.log.warning("state.unreadable", doubts.error().message);
   if (doubts->empty()) return;
+  // What is under way may be theirs; the next turn sees.
+  if (!parts_.runner.all_live().empty()) return;
   RunRequest request;
   request.task = Task::recover;
   request.trigger = "upkeep";
-  // One that fails is tried again at the next turn.
-  if (const auto submitted = parts_.runner.submit_if_idle(request); !submitted) {
-    parts_.log.warning("recover.refused", submitted.error().message);
-  }
+  if (const auto submitted = parts_.runner.submit(request); !submitted) parts_.log.warning("recover.refused", submitted.error().message);
 }
 
 void Upkeep::read_disks() {
@@ -55,12 +54,12 @@ void Upkeep::read_disks() {
   }
 }
 
-void Upkeep::forget_old() {
+void Upkeep::forget_old(std::stop_token stop) {
   const Timestamp now = parts_.clock.now();
-  if (const auto pruned = parts_.state.prune(now, parts_.config()->keep_runs); !pruned) {
+  if (const auto pruned = parts_.state.prune(now, parts_.config()->keep_runs, std::move(stop)); !pruned) {
     parts_.log.warning("history.not_pruned", pruned.error().message);
   }
-  if (const auto removed = parts_.directory.remove_old_plans(now); !removed) parts_.log.warning("plans.not_removed", removed.error().message);
+  parts_.directory.remove_old_plans(now);
 }
 
 }  // namespace heimdall

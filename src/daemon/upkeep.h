@@ -39,7 +39,7 @@ class Upkeep {
   void work(std::stop_token stop);
   void settle_doubts();
   void read_disks();
-  void forget_old();
+  void forget_old(std::stop_token stop);
 
   Parts parts_;
   std::mutex mutex_;

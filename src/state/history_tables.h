@@ -14,8 +14,14 @@
 
 namespace heimdall {
 
-// SQL: whether a row of `run_buckets` (by its name in the query) tells how the bucket looked, given that of its run; see last_figures().
+// SQL: whether a row of `run_buckets` (by its name in the query) tells how the bucket looked, given that of its run; see last_measured().
 std::string tells_figures(std::string_view run, std::string_view bucket);
+
+// The figures of a bucket's last complete scan, and when its run began.
+struct MeasuredFigures {
+  BucketFigures figures;
+  Timestamp at{};
+};
 
 // The history's half of the state database; see History for the promises. Not thread-safe.
 class HistoryTables {
@@ -27,7 +33,7 @@ class HistoryTables {
   Result<std::vector<RunReport>> runs(const RunQuery& query);
   // See StateDatabase.
   Result<void> mark_interrupted_runs();
-  Result<std::optional<BucketFigures>> last_figures(std::string_view bucket);
+  Result<std::optional<MeasuredFigures>> last_measured(std::string_view bucket);
 
   Result<std::optional<Baseline>> baseline(std::string_view bucket);
   Result<void> save_baseline(std::string_view bucket, const Baseline& baseline);

@@ -268,14 +268,14 @@ std::string tells_figures(std::string_view run, std::string_view bucket) {
                 run, bucket);
 }
 
-Result<std::optional<BucketFigures>> HistoryTables::last_figures(std::string_view bucket) {
+Result<std::optional<MeasuredFigures>> HistoryTables::last_measured(std::string_view bucket) {
   TRY_ASSIGN(sqlite::Statement row,
-             db_.prepare(format("SELECT {} FROM run_buckets JOIN runs USING (run_id) WHERE bucket = ?1 AND {} "
+             db_.prepare(format("SELECT started_at, {} FROM run_buckets JOIN runs USING (run_id) WHERE bucket = ?1 AND {} "
                                 "ORDER BY started_at DESC, run_id DESC LIMIT 1",
                                 figure_columns(), tells_figures("runs", "run_buckets"))));
   TRY_ASSIGN(const bool found, row.bind_text(1, bucket).step());
-  if (!found) return std::optional<BucketFigures>();
-  return std::optional(read_figures(row, 0));
+  if (!found) return std::optional<MeasuredFigures>();
+  return std::optional(MeasuredFigures{read_figures(row, 1), time_from(row.integer(0))});
 }
 
 }  // namespace heimdall

@@ -1,10 +1,20 @@
 #include "state/state_database.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/format.h"
+#include "base/text.h"
+#include "state/transaction.h"
 
 namespace heimdall {
+
+namespace {
+
+constexpr std::uintmax_t kLeastRoom = std::uintmax_t{4} << 20;  // bytes: some batches of a journal
+
+}  // namespace
 
 Result<StateDatabase::Opened> StateDatabase::open(const StateDirectory& directory, const Clock& clock) {
   TRY_ASSIGN(OpenDatabase opened, open_database(directory, clock));
@@ -110,7 +120,31 @@ Result<void> StateDatabase::save_baseline(std::string_view bucket, const Baselin
 
 Result<std::optional<BucketFigures>> StateDatabase::last_figures(std::string_view bucket) {
   const std::lock_guard lock(mutex_);
-  return explained(history_.last_figures(bucket));
+  TRY_ASSIGN(const auto measured, explained(history_.last_measured(bucket)));
+  return measured ? std::optional(measured->figures) : std::nullopt;
+}
+
+Result<std::optional<MeasuredFigures>> StateDatabase::last_measured(std::string_view bucket) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.last_measured(bucket));
+}
+
+Result<void> StateDatabase::check_writable() {
+  {
+    const std::lock_guard lock(mutex_);
+    auto begun = Transaction::begin(opened_.db);
+    if (!begun) return explained(Result<void>(std::move(begun).error()));
+    TRY(explained(begun->commit()));
+  }
+  // An empty transaction writes nothing, so a full disk does not show.
+  std::error_code failure;
+  const std::filesystem::space_info space = std::filesystem::space(directory_.root(), failure);
+  if (failure) return system_error(failure.value(), format("cannot look at the file system of '{}'", directory_.root().string()));
+  if (space.available < kLeastRoom) {
+    return Error{ErrorCode::internal, format("the file system of the state directory '{}' has {} left", directory_.root().string(), human_bytes(space.available)),
+                 "make room there: nothing is deleted while outcomes cannot be written"};
+  }
+  return {};
 }
 
 Result<void> StateDatabase::use_plan(std::string_view plan_digest, std::string_view run_id) {

@@ -53,10 +53,14 @@ class StateDatabase final : public JournalLog, public History {
   Result<std::optional<Baseline>> baseline(std::string_view bucket) override;
   Result<void> save_baseline(std::string_view bucket, const Baseline& baseline) override;
   Result<std::optional<BucketFigures>> last_figures(std::string_view bucket) override;
+  Result<std::optional<MeasuredFigures>> last_measured(std::string_view bucket);
   Result<void> use_plan(std::string_view plan_digest, std::string_view run_id) override;
   Result<std::optional<std::string>> plan_user(std::string_view plan_digest) override;
   Result<std::optional<ClockAnchor>> clock_anchor() override;
   Result<void> save_clock_anchor(const ClockAnchor& anchor) override;
+
+  // Whether runs could write here now: the file answers, and its disk has room. Errors as of a write.
+  Result<void> check_writable();
 
   // A bucket's points from the day of `since` on (UTC), oldest first; one a day, older than 90 days one a week. save_run() adds them.
   Result<std::vector<BucketDay>> bucket_history(std::string_view bucket, Timestamp since);
