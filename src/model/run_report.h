@@ -95,7 +95,6 @@ struct RunReport {
   std::map<std::string, BucketFigures> buckets;
   std::map<std::string, SweepTimes> sweeps;  // of the buckets that this run swept
   std::string error;  // why it failed, was refused or is partial; one sentence
-  std::string trigger = {};  // what started it: "api", "schedule NAME"; empty: a person at the command line
   std::set<std::string> scanned = {};  // buckets that this run listed completely: their figures are its own, not a plan's
 };
 
