@@ -56,7 +56,7 @@ Metrics::Metrics(Timestamp started) : state_(std::make_unique<State>()) {
   state_->started = started;
   *state_->reload.lock() = {ConfigReload::Status::ok, started};
   auto runs = state_->runs.lock();
-  for (const Task task : {Task::cleanup, Task::stats, Task::plan, Task::apply}) runs->tasks.try_emplace(std::string(to_string(task)));
+  for (const Task task : {Task::cleanup, Task::stats, Task::plan, Task::apply, Task::recover}) runs->tasks.try_emplace(std::string(to_string(task)));
   for (const std::string_view phase : {"references", "listing", "recheck", "sweep", "other"}) {
     runs->phases.try_emplace(std::string(phase), RunHistogram(kRunBounds));
   }

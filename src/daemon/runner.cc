@@ -44,17 +44,6 @@ Json guard_json(const std::string& run_id, const Refusal& refusal, Taken accepte
   return json;
 }
 
-// What a run that ended before it had a report leaves open.
-void complete(RunReport& report, const RunRequest& request, const std::string& run_id, Timestamp started, Timestamp now) {
-  report.run_id = run_id;
-  if (report.command.empty()) report.command = to_string(request.task);
-  if (report.started_at == Timestamp{}) {
-    report.started_at = started;
-    report.dry_run = request.dry_run == RunReport::DryRun::yes;
-  }
-  if (!report.completed_at) report.completed_at = now;
-}
-
 void log_end(Log& log, const RunRequest& request, const RunOutcome& outcome) {
   const RunReport& report = outcome.report;
   std::uint64_t deleted = 0;
@@ -132,19 +121,33 @@ std::vector<RunWatcher*> Runner::watchers() const {
 }
 
 Result<std::string> Runner::submit(RunRequest request) {
-  const auto queued = std::make_shared<Queued>();
+  TRY_ASSIGN(const std::shared_ptr<Queued> queued, line_up(std::move(request), Turn::in_line));
+  return announce(queued);
+}
+
+Result<std::optional<std::string>> Runner::submit_if_idle(RunRequest request) {
+  TRY_ASSIGN(const std::shared_ptr<Queued> queued, line_up(std::move(request), Turn::if_idle));
+  return queued == nullptr ? std::nullopt : std::optional(announce(queued));
+}
+
+Result<std::shared_ptr<Runner::Queued>> Runner::line_up(RunRequest request, Turn turn) {
+  auto queued = std::make_shared<Queued>();
   queued->run_id = new_run_id(clock_);
   queued->request = std::move(request);
   queued->submitted_at = clock_.now();
-  {
-    const std::scoped_lock lock(mutex_);
-    if (stopping_) return Error{ErrorCode::unavailable, "the service is stopping: it begins no more runs", "ask again when it is back"};
-    const auto waiting = std::count_if(queue_.begin(), queue_.end(), [](const auto& one) { return !one->started(); });
-    if (static_cast<std::size_t>(waiting) >= kMostWaiting) {
-      return Error{ErrorCode::failed_precondition, format("{} runs wait already", kMostWaiting), "wait until they have ended, or cancel some"};
-    }
-    queue_.push_back(queued);
+  const std::scoped_lock lock(mutex_);
+  if (stopping_) return Error{ErrorCode::unavailable, "the service is stopping: it begins no more runs", "ask again when it is back"};
+  if (turn == Turn::if_idle && !queue_.empty()) return std::shared_ptr<Queued>();
+  const auto waiting = std::count_if(queue_.begin(), queue_.end(), [](const auto& one) { return !one->started(); });
+  if (static_cast<std::size_t>(waiting) >= kMostWaiting) {
+    return Error{ErrorCode::failed_precondition, format("{} runs wait already", kMostWaiting), "wait until they have ended, or cancel some"};
   }
+  queue_.push_back(queued);
+  return queued;
+}
+
+// Before it can begin, so that nothing of a run is told earlier.
+std::string Runner::announce(const std::shared_ptr<Queued>& queued) {
   const RunRequest& asked = queued->request;
   log_.info("run.queued", "a run was asked for", {{"run_id", queued->run_id}, {"task", std::string(to_string(asked.task))}, {"trigger", asked.trigger}});
   tell_status(asked, queued->run_id, "queued");
@@ -266,11 +269,12 @@ void Runner::carry_out(Queued& queued) {
   tell_status(request, queued.run_id, to_string(RunStatus::running));
   for (RunWatcher* const watcher : watchers()) watcher->run_began(request, queued.run_id);
   const RunOutcome outcome = perform_safely(queued);
+  tell_watchers(request, outcome);
   {
     const std::scoped_lock lock(mutex_);
     queue_.pop_front();
   }
-  tell_end(request, outcome);
+  tell_followers(request, outcome);
 }
 
 // Whatever goes wrong in a run, the service stays: memory that a huge bucket did not get is there again for the next one.
@@ -300,7 +304,8 @@ void Runner::drop(const Queued& queued, std::string_view why) {
   outcome.report.error = outcome.error->message;
   complete(outcome.report, queued.request, queued.run_id, queued.submitted_at, clock_.now());
   if (save_) save_(outcome.report);
-  tell_end(queued.request, outcome);
+  tell_watchers(queued.request, outcome);
+  tell_followers(queued.request, outcome);
 }
 
 void Runner::tell_status(const RunRequest& request, const std::string& run_id, std::string_view status) {
@@ -308,18 +313,21 @@ void Runner::tell_status(const RunRequest& request, const std::string& run_id, s
               to_text({{"run_id", run_id}, {"status", status}, {"command", to_string(request.task)}, {"trigger", request.trigger}, {"at", rfc3339_exact(clock_.now())}}));
 }
 
-void Runner::tell_end(const RunRequest& request, const RunOutcome& outcome) {
-  const std::string& run_id = outcome.report.run_id;
+void Runner::tell_watchers(const RunRequest& request, const RunOutcome& outcome) {
   for (const Refusal& refusal : outcome.refusals) {
     log_.warning("guard.refused", refusal.message,
-                 {{"run_id", run_id}, {"guard", std::string(name_of(refusal.guard))}, {"bucket", refusal.bucket}, {"value", refusal.value}, {"limit", refusal.limit}});
-    events_.add(run_id, "guard", to_text(guard_json(run_id, refusal, Taken::no)));
+                 {{"run_id", outcome.report.run_id}, {"guard", std::string(name_of(refusal.guard))}, {"bucket", refusal.bucket}, {"value", refusal.value}, {"limit", refusal.limit}});
   }
-  for (const Refusal& refusal : outcome.overridden) events_.add(run_id, "guard", to_text(guard_json(run_id, refusal, Taken::yes)));
   for (RunWatcher* const watcher : watchers()) watcher->run_ended(request, outcome);
   log_end(log_, request, outcome);
-  tell_status(request, run_id, to_string(outcome.report.status));
-  events_.add(run_id, "summary", to_text(report_json("summary", outcome.report, to_string(outcome.report.status))));
+}
+
+void Runner::tell_followers(const RunRequest& request, const RunOutcome& outcome) {
+  const RunReport& report = outcome.report;
+  tell_status(request, report.run_id, to_string(report.status));
+  for (const Refusal& refusal : outcome.refusals) events_.add(report.run_id, "guard", to_text(guard_json(report.run_id, refusal, Taken::no)));
+  for (const Refusal& refusal : outcome.overridden) events_.add(report.run_id, "guard", to_text(guard_json(report.run_id, refusal, Taken::yes)));
+  events_.add(report.run_id, "summary", to_text(report_json("summary", report, to_string(report.status))));
 }
 
 }  // namespace heimdall

@@ -68,6 +68,8 @@ class Runner {
 
   // Queues a run behind those that are there: its id. `unavailable` once stopping; failed_precondition if 100 wait already.
   Result<std::string> submit(RunRequest request);
+  // As submit(), but nullopt if anything waits or runs.
+  Result<std::optional<std::string>> submit_if_idle(RunRequest request);
 
   // Ends a run after its batch, or takes it from the queue. not_found if it neither waits nor runs.
   Result<void> cancel(const std::string& run_id);
@@ -80,12 +82,16 @@ class Runner {
 
  private:
   struct Queued;
+  enum class Turn { in_line, if_idle };
+  Result<std::shared_ptr<Queued>> line_up(RunRequest request, Turn turn);
+  std::string announce(const std::shared_ptr<Queued>& queued);
   void work(std::stop_token stop);
   std::shared_ptr<RunProgress> progress_of(const std::string& run_id);
   void carry_out(Queued& queued);
   RunOutcome perform_safely(Queued& queued);
   void drop(const Queued& queued, std::string_view why);
-  void tell_end(const RunRequest& request, const RunOutcome& outcome);
+  void tell_watchers(const RunRequest& request, const RunOutcome& outcome);
+  void tell_followers(const RunRequest& request, const RunOutcome& outcome);
   void tell_status(const RunRequest& request, const std::string& run_id, std::string_view status);
   std::vector<RunWatcher*> watchers() const;
 

@@ -14,10 +14,18 @@ Scheduler::Scheduler(std::vector<Schedule> schedules, ScheduleMarks& marks, Runn
       agenda_(std::move(schedules), marks, log, [&runner](const RunRequest& request) { return runner.submit(request); }, random_u64()),
       shown_(agenda_.states(clock.now())) {
   runner.watch(*this);
+}
+
+Scheduler::~Scheduler() { stop(); }
+
+void Scheduler::start() {
   thread_ = std::jthread([this](std::stop_token stop) { work(std::move(stop)); });
 }
 
-Scheduler::~Scheduler() = default;
+void Scheduler::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
 
 void Scheduler::replace(std::vector<Schedule> schedules) {
   const std::scoped_lock lock(mutex_);

@@ -16,11 +16,17 @@
 
 namespace heimdall {
 
-// The agenda on a thread of its own. Watches `runner`, which must be stopped first. Thread-safe.
+// The agenda on a thread of its own. It watches `runner`, which must be stopped before this is destroyed. Thread-safe.
 class Scheduler final : public RunWatcher {
  public:
   Scheduler(std::vector<Schedule> schedules, ScheduleMarks& marks, Runner& runner, Clock& clock, Log& log);
+  // stop()
   ~Scheduler() override;
+
+  // Nothing is due before.
+  void start();
+  // Nothing is due any more, when it returns; how runs ended is still taken in.
+  void stop();
 
   void replace(std::vector<Schedule> schedules);
   // As of the last change; never waits for the state database.

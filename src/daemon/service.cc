@@ -68,6 +68,21 @@ class StoredMarks final : public ScheduleMarks {
   StateDatabase& state_;
 };
 
+// Metrics tell of the lines of the log, too.
+class CountedLog final : public Log {
+ public:
+  CountedLog(Log& log, Metrics& metrics) : log_(log), metrics_(metrics) {}
+  void write(LogLevel level, std::string_view event, std::string_view message, std::span<const LogField> fields) override {
+    metrics_.log_line(level);
+    log_.write(level, event, message, fields);
+  }
+  bool takes(LogLevel level) const override { return log_.takes(level); }
+
+ private:
+  Log& log_;
+  Metrics& metrics_;
+};
+
 // Everything a running service consists of, in the order in which it depends on each other.
 class Service {
  public:
@@ -110,24 +125,24 @@ class Service {
   void reload() {
     auto loaded = options_.reload();
     if (!loaded) {
-      options_.log.error("config.refused", "the configuration was not taken, the one before stays: " + loaded.error().message,
+      log_.error("config.refused", "the configuration was not taken, the one before stays: " + loaded.error().message,
                          {{"hint", loaded.error().hint}});
-      options_.metrics.reloaded(false, options_.clock.now());
+      metrics_.reloaded(false, options_.clock.now());
       return;
     }
     const auto before = config();
     if (loaded->state != before->state || listen_of(*loaded) != listen_of(*before)) {
-      options_.log.warning("config.needs_restart", "`state` and `http: {listen}` stay as they are until the service is started again");
+      log_.warning("config.needs_restart", "`state` and `http: {listen}` stay as they are until the service is started again");
       loaded->state = before->state;
     }
     const auto now_valid = shared(std::move(*loaded));
     *config_.lock() = now_valid;
     board_.replace(boards_of(*now_valid));
-    if (auto figures = load_figures(); !figures) options_.log.warning("state.unreadable", figures.error().message);
+    if (auto figures = load_figures(); !figures) log_.warning("state.unreadable", figures.error().message);
     scheduler_.replace(schedules_of(*now_valid));
     dependencies_.replace(dependencies_of(*now_valid));
-    options_.metrics.reloaded(true, options_.clock.now());
-    options_.log.info("config.reloaded", format("'{}' was read again", now_valid->path.string()));
+    metrics_.reloaded(true, options_.clock.now());
+    log_.info("config.reloaded", format("'{}' was read again", now_valid->path.string()));
   }
 
   void end_runs() { runner_.stop(); }
@@ -135,6 +150,8 @@ class Service {
  private:
   Service(ServiceOptions& options, StateDirectory directory, FileLock lock, std::unique_ptr<StateDatabase> state)
       : options_(options),
+        metrics_(options.clock.now()),
+        log_(options.log, metrics_),
         lock_(std::move(lock)),
         directory_(std::move(directory)),
         state_(std::move(state)),
@@ -142,19 +159,19 @@ class Service {
         events_(options.clock),
         board_(boards_of(*config())),
         marks_(*state_),
-        runner_(make_perform({[this] { return config(); }, *state_, options.clock, options.log, &options.metrics}), options.clock, options.log, events_,
+        runner_(make_perform({[this] { return config(); }, *state_, options.clock, log_, &metrics_}), options.clock, log_, events_,
                 [this](const RunReport& report) { save(report); }),
-        scheduler_(schedules_of(*config()), marks_, runner_, options.clock, options.log),
-        dependencies_(dependencies_of(*config()), {}, options.clock, options.log) {
+        scheduler_(schedules_of(*config()), marks_, runner_, options.clock, log_),
+        dependencies_(dependencies_of(*config()), {}, options.clock, log_) {
     runner_.watch(board_);
-    runner_.watch(options.metrics);
-    api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, options.metrics, *state_,
-                                            directory_, options.clock, options.log, [this] { return token(); }, [this] { return loopback_only_; }});
+    runner_.watch(metrics_);
+    api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, metrics_, *state_,
+                                            directory_, options.clock, log_, [this] { return token(); }, [this] { return loopback_only_; }});
   }
 
   void begin_upkeep() {
-    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, options.metrics, options.clock,
-                                                     options.log});
+    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, metrics_, options.clock,
+                                                     log_});
   }
 
   std::shared_ptr<const Config> config() { return *config_.lock(); }
@@ -168,7 +185,7 @@ class Service {
 
   void save(const RunReport& report) {
     if (auto saved = state_->save_run(report); !saved) {
-      options_.log.error("run.not_saved", "the report of a run could not be written: " + saved.error().message, {{"run_id", report.run_id}});
+      log_.error("run.not_saved", "the report of a run could not be written: " + saved.error().message, {{"run_id", report.run_id}});
     }
   }
 
@@ -185,7 +202,7 @@ class Service {
   std::vector<Dependency> dependencies_of(const Config& config) {
     std::vector<Dependency> all;
     all.push_back({"state", "state", [this](std::stop_token) -> Result<void> { return state_->check_writable(); }});
-    for (DependencyCheck& check : dependency_checks(config, options_.clock, &options_.metrics)) all.push_back({check.kind, check.name, std::move(check.check)});
+    for (DependencyCheck& check : dependency_checks(config, options_.clock, &metrics_)) all.push_back({check.kind, check.name, std::move(check.check)});
     return all;
   }
 
@@ -200,6 +217,8 @@ class Service {
   }
 
   ServiceOptions& options_;
+  Metrics metrics_;
+  CountedLog log_;
   FileLock lock_;
   StateDirectory directory_;
   std::unique_ptr<StateDatabase> state_;

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
-#include "daemon/metrics.h"
 #include "base/log.h"
 
 namespace heimdall {
@@ -21,7 +20,6 @@ struct ServiceOptions {
   std::function<Result<Config>()> reload;  // the configuration once more
   Clock& clock;
   Log& log;
-  Metrics& metrics;  // made by the caller: it counts the lines of the log, too
   Environment environment;
   // Waits until something is asked, at most so long; nullopt: nothing was.
   std::function<std::optional<ServiceCommand>(std::chrono::milliseconds at_most)> next_command;

@@ -83,6 +83,11 @@ Result<void> StateDatabase::deletions(std::string_view run_id, const std::functi
   }
 }
 
+Result<std::vector<Deletion>> StateDatabase::next_deletions(std::string_view run_id, std::int64_t& after, std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  return explained(journal_.next_deletions(run_id, after, limit));
+}
+
 Result<void> StateDatabase::save_run(const RunReport& report) {
   const std::lock_guard lock(mutex_);
   return explained(history_.save_run(report));

@@ -42,6 +42,8 @@ class StateDatabase final : public JournalLog, public History {
   Result<std::vector<InDoubt>> in_doubt(std::string_view bucket_identity) override;
   // `visit` may call back into the database.
   Result<void> deletions(std::string_view run_id, const std::function<Result<void>(const Deletion&)>& visit) override;
+  // The same in pages: some deletions behind row `after` (0: from the first), at most `limit`; `after` moves on. Empty at the end.
+  Result<std::vector<Deletion>> next_deletions(std::string_view run_id, std::int64_t& after, std::size_t limit);
 
   Result<void> save_run(const RunReport& report) override;
   Result<std::optional<RunReport>> run(std::string_view run_id) override;

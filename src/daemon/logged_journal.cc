@@ -1,0 +1,45 @@
+#include "daemon/logged_journal.h"
+
+#include <string>
+
+#include "base/text.h"
+
+namespace heimdall {
+
+namespace {
+
+std::string_view sentence_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::deleted: return "an object was deleted";
+    case Outcome::already_gone: return "an object was gone before it was to be deleted";
+    case Outcome::failed: return "an object could not be deleted";
+    case Outcome::skipped_referenced: return "an object is referenced again and stays";
+    case Outcome::skipped_changed: return "an object was changed and stays";
+    case Outcome::in_doubt: return "what became of an object is not known yet";
+  }
+  return "";
+}
+
+void log_deletion(Log& log, std::string_view run_id, const Deletion& deletion) {
+  std::vector<LogField> fields = {{"run_id", std::string(run_id)},
+                                  {"bucket", deletion.bucket},
+                                  {"key", printable(deletion.object.key.bytes())},
+                                  {"size_bytes", deletion.object.size_bytes},
+                                  {"outcome", std::string(to_string(deletion.outcome))}};
+  if (!deletion.error.empty()) fields.push_back({"error", deletion.error});
+  log.write(LogLevel::debug, "object." + std::string(to_string(deletion.outcome)), sentence_of(deletion.outcome), fields);
+}
+
+}  // namespace
+
+Result<void> LoggedJournal::record(std::string_view run_id, std::span<const Deletion> deletions) {
+  TRY(journal_.record(run_id, deletions));
+  const bool told = log_.takes(LogLevel::debug);
+  for (const Deletion& deletion : deletions) {
+    if (deletion.outcome == Outcome::deleted) ++deleted_;
+    if (told) log_deletion(log_, run_id, deletion);
+  }
+  return {};
+}
+
+}  // namespace heimdall

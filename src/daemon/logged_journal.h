@@ -1,0 +1,40 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "ports/journal.h"
+
+namespace heimdall {
+
+// A journal that also tells the log what became of each object ("object.deleted", "object.skipped_changed", ...; debug). What is not in the journal is not in
+// the log. Thread-safe.
+class LoggedJournal final : public JournalLog {
+ public:
+  LoggedJournal(JournalLog& journal, Log& log) : journal_(journal), log_(log) {}
+
+  // Deletions recorded so far.
+  std::uint64_t deleted() const { return deleted_; }
+
+  Result<void> intend(std::string_view run_id, std::string_view bucket, std::string_view bucket_identity, std::span<const ObjectMeta> objects) override {
+    return journal_.intend(run_id, bucket, bucket_identity, objects);
+  }
+  Result<void> record(std::string_view run_id, std::span<const Deletion> deletions) override;
+  Result<void> flush() override { return journal_.flush(); }
+  Result<std::vector<InDoubt>> in_doubt(std::string_view bucket_identity) override { return journal_.in_doubt(bucket_identity); }
+  Result<void> deletions(std::string_view run_id, const std::function<Result<void>(const Deletion&)>& visit) override {
+    return journal_.deletions(run_id, visit);
+  }
+
+ private:
+  JournalLog& journal_;
+  Log& log_;
+  std::atomic<std::uint64_t> deleted_{0};
+};
+
+}  // namespace heimdall

@@ -1,0 +1,133 @@
+#include "daemon/perform.h"
+
+#include <exception>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "app/operations.h"
+#include "app/workspace.h"
+#include "base/format.h"
+#include "base/text.h"
+#include "daemon/logged_journal.h"
+
+namespace heimdall {
+
+namespace {
+
+RunOutcome failed(Error error) {
+  RunOutcome outcome;
+  outcome.report.status = error.code == ErrorCode::cancelled ? RunStatus::interrupted : RunStatus::failed;
+  outcome.report.error = error.message;
+  outcome.error = std::move(error);
+  return outcome;
+}
+
+RunOutcome carry_out_file(Workspace& workspace, const std::filesystem::path& path, RunContext& context) {
+  auto plan = Plan::open(path);
+  return plan ? carry_out(workspace, std::move(*plan), context) : failed(std::move(plan).error());
+}
+
+Result<RecoverReport> recover_bucket(Workspace& workspace, BucketWorkspace& bucket, RunContext& context) {
+  TRY_ASSIGN(HeldBucket held, workspace.hold(bucket));
+  return workspace.recover_bucket(held, context.stop, context.journal);
+}
+
+// Only in the buckets that have something in doubt; one whose store is away keeps no other one waiting.
+RunOutcome recover_doubts(Workspace& workspace, RunContext& context) {
+  auto doubts = workspace.state().in_doubt("");
+  if (!doubts) return failed(std::move(doubts).error());
+  std::set<std::string> in_doubt;
+  for (const InDoubt& doubt : *doubts) in_doubt.insert(doubt.bucket);
+  std::optional<Error> error;
+  std::uint64_t settled = 0;
+  std::uint64_t left = 0;
+  for (BucketWorkspace& bucket : workspace.buckets()) {
+    if (!in_doubt.contains(bucket.policy().name)) continue;
+    auto recovered = recover_bucket(workspace, bucket, context);
+    if (recovered) {
+      settled += recovered->settled.size();
+      left += recovered->still_in_doubt;
+    } else if (!error) {
+      error = std::move(recovered).error();
+    }
+  }
+  if (settled > 0) context.progress.warn(format("{} that earlier runs left in doubt: looked up; see `runs`", count_of(settled, "object")));
+  if (!error && left > 0) error = still_in_doubt(left);
+  if (error) return failed(std::move(*error));
+  RunOutcome outcome;
+  outcome.report.status = RunStatus::success;
+  return outcome;
+}
+
+RunOutcome do_task(Workspace& workspace, const RunRequest& request, RunContext& context) {
+  switch (request.task) {
+    case Task::cleanup: return cleanup(workspace, {request.selection, request.dry_run}, context);
+    case Task::stats: return take_stats(workspace, context);
+    case Task::plan: return make_plan(workspace, request.plan, request.selection, context);
+    case Task::apply: return carry_out_file(workspace, request.plan, context);
+    case Task::recover: return recover_doubts(workspace, context);
+  }
+  return failed({ErrorCode::internal, "there is no such task"});
+}
+
+// One run, from the opening of its workspace to its line in the history.
+class Performance {
+ public:
+  Performance(const PerformTools& tools, const RunRequest& request, const std::string& run_id, Progress& progress, std::stop_token stop)
+      : tools_(tools), request_(request), run_id_(run_id), progress_(progress), stop_(std::move(stop)), started_at_(tools.clock.now()) {}
+
+  RunOutcome run() {
+    const std::shared_ptr<const Config> config = tools_.config();
+    auto workspace = Workspace::open(*config, request_.buckets, tools_.clock, &tools_.traffic);
+    if (!workspace) return kept(failed(std::move(workspace).error()), tools_.history);
+    for (const std::string& warning : (*workspace)->warnings()) progress_.warn(warning);
+    RunOutcome outcome = run_in(**workspace);
+    // Every other run wrote its report itself.
+    const bool is_missing = outcome.report.run_id.empty() || outcome.stage == RunOutcome::Stage::approving;
+    return is_missing ? kept(std::move(outcome), (*workspace)->state()) : std::move(outcome);
+  }
+
+ private:
+  // A run that memory was not enough for, say, says how far it came: its figures are gone with it.
+  RunOutcome run_in(Workspace& workspace) {
+    LoggedJournal journal(workspace.state(), tools_.log);
+    RunContext context{run_id_, std::string(to_string(request_.task)), workspace.state(), tools_.clock, progress_, stop_, request_.accepted};
+    context.trigger = request_.trigger;
+    context.journal = &journal;
+    std::string thrown;
+    try {
+      return do_task(workspace, request_, context);
+    } catch (const std::exception& exception) {
+      thrown = exception.what();
+    }
+    return failed({ErrorCode::internal, format("the run broke off ({}) after {}", thrown, count_of(journal.deleted(), "deletion")),
+                   "the journal has them all: `runs show`"});
+  }
+
+  RunOutcome kept(RunOutcome outcome, History& history) {
+    complete(outcome.report, request_, run_id_, started_at_, tools_.clock.now());
+    if (request_.task == Task::recover) return outcome;
+    if (auto saved = history.save_run(outcome.report); !saved) {
+      progress_.warn(format("the run is not in the history: {}", saved.error().message));
+    }
+    return outcome;
+  }
+
+  const PerformTools& tools_;
+  const RunRequest& request_;
+  const std::string& run_id_;
+  Progress& progress_;
+  const std::stop_token stop_;
+  const Timestamp started_at_;
+};
+
+}  // namespace
+
+PerformRun make_perform(PerformTools tools) {
+  return [tools = std::move(tools)](const RunRequest& request, const std::string& run_id, Progress& progress, std::stop_token stop) {
+    return Performance(tools, request, run_id, progress, std::move(stop)).run();
+  };
+}
+
+}  // namespace heimdall
