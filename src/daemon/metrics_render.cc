@@ -312,7 +312,8 @@ void write_process(MetricsText& out) {
 }  // namespace
 
 std::string Metrics::render(const MetricsView& view) const {
-  MetricsText out;
+  constexpr std::size_t kSpare = 4096;  // the next text is a little longer, now and then
+  MetricsText out(state_->last_bytes.load(std::memory_order_relaxed) + kSpare);
   {
     auto runs = state_->runs.lock();
     write_buckets(out, view, *runs);
@@ -339,7 +340,9 @@ std::string Metrics::render(const MetricsView& view) const {
     out.add(MetricLabels{{"route", key.first}, {"code", metric_number(key.second)}}, count);
   }
   write_process(out);
-  return std::move(out).take();
+  std::string text = std::move(out).take();
+  state_->last_bytes.store(text.size(), std::memory_order_relaxed);
+  return text;
 }
 
 }  // namespace heimdall

@@ -74,6 +74,7 @@ struct Metrics::State {
   Guarded<std::map<std::pair<std::string, int>, std::uint64_t>> http;
   Guarded<ConfigReload> reload;
   std::array<std::atomic<std::uint64_t>, 4> log_lines{};  // by LogLevel
+  std::atomic<std::size_t> last_bytes = 0;                 // of the text of /metrics
 };
 
 }  // namespace heimdall

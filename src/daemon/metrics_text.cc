@@ -1,7 +1,9 @@
 #include "daemon/metrics_text.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
-#include <iterator>
+#include <cstring>
 
 #include "base/format.h"
 
@@ -34,21 +36,20 @@ void append_help(std::string& out, std::string_view help) {
   }
 }
 
-void append_number(std::string& out, std::uint64_t value) {
+// The longest number: "-1.7976931348623157e+308".
+constexpr std::size_t kNumberBytes = 32;
+
+char* write_number(char* at, std::uint64_t value) {
   const fmt::format_int text(value);
-  out.append(text.data(), text.size());
+  return std::copy_n(text.data(), text.size(), at);
 }
 
-void append_number(std::string& out, double value) {
-  if (std::isnan(value)) {
-    out += "NaN";
-  } else if (std::isinf(value)) {
-    out += value > 0 ? "+Inf" : "-Inf";
-  } else if (value >= 0 && value <= kExactIntegers && value == std::floor(value)) {
-    append_number(out, static_cast<std::uint64_t>(value));
-  } else {
-    fmt::format_to(std::back_inserter(out), "{}", value);
-  }
+char* write_number(char* at, double value) {
+  const auto literally = [at](std::string_view text) { return std::copy_n(text.data(), text.size(), at); };
+  if (std::isnan(value)) return literally("NaN");
+  if (std::isinf(value)) return literally(value > 0 ? "+Inf" : "-Inf");
+  if (value >= 0 && value <= kExactIntegers && value == std::floor(value)) return write_number(at, static_cast<std::uint64_t>(value));
+  return fmt::format_to(at, "{}", value);
 }
 
 constexpr std::string_view type_name(MetricsText::Type type) {
@@ -72,50 +73,67 @@ MetricLabels::MetricLabels(std::initializer_list<std::pair<std::string_view, std
   }
 }
 
-void MetricsText::family(Type type, std::string_view name, std::string_view help) {
-  name_ = name;
-  text_ += "# HELP ";
-  text_ += name;
-  text_ += ' ';
-  append_help(text_, help);
-  text_ += "\n# TYPE ";
-  text_ += name;
-  text_ += ' ';
-  text_ += type_name(type);
-  text_ += '\n';
+void MetricsText::make_room(std::size_t bytes) {
+  if (text_.size() - written_ < bytes) text_.resize(std::max(2 * text_.size(), written_ + bytes));
 }
 
+void MetricsText::put(std::string_view text) {
+  std::memcpy(text_.data() + written_, text.data(), text.size());
+  written_ += text.size();
+}
+
+void MetricsText::put(std::uint64_t value) {
+  char* const at = text_.data() + written_;
+  written_ += static_cast<std::size_t>(write_number(at, value) - at);
+}
+
+void MetricsText::put(double value) {
+  char* const at = text_.data() + written_;
+  written_ += static_cast<std::size_t>(write_number(at, value) - at);
+}
+
+void MetricsText::family(Type type, std::string_view name, std::string_view help) {
+  name_ = name;
+  std::string lines = "# HELP " + name_ + ' ';
+  append_help(lines, help);
+  lines += "\n# TYPE " + name_ + ' ';
+  lines += type_name(type);
+  lines += '\n';
+  make_room(lines.size());
+  put(lines);
+}
+
+// Leaves room for the value and the end of the line.
 void MetricsText::begin_sample(std::string_view suffix, std::string_view labels, std::string_view more, std::string_view upper_bound) {
-  text_ += name_;
-  text_ += suffix;
-  if (!labels.empty() || !more.empty() || !upper_bound.empty()) {
-    char before = '{';
-    for (const std::string_view part : {labels, more}) {
-      if (part.empty()) continue;
-      text_ += std::exchange(before, ',');
-      text_ += part;
-    }
-    if (!upper_bound.empty()) {
-      text_ += before;
-      text_ += "le=\"";
-      text_ += upper_bound;
-      text_ += '"';
-    }
-    text_ += '}';
+  constexpr std::size_t kBetween = 16;  // {,,le=""}
+  make_room(name_.size() + suffix.size() + labels.size() + more.size() + upper_bound.size() + kBetween + kNumberBytes);
+  put(name_);
+  put(suffix);
+  std::string_view before = "{";
+  for (const std::string_view part : {labels, more}) {
+    if (part.empty()) continue;
+    put(std::exchange(before, ","));
+    put(part);
   }
-  text_ += ' ';
+  if (!upper_bound.empty()) {
+    put(std::exchange(before, ","));
+    put("le=\"");
+    put(upper_bound);
+    put("\"");
+  }
+  put(before == "{" ? " " : "} ");
 }
 
 void MetricsText::add_unsigned(std::string_view labels, std::string_view more, std::uint64_t value) {
   begin_sample({}, labels, more);
-  append_number(text_, value);
-  text_ += '\n';
+  put(value);
+  put("\n");
 }
 
 void MetricsText::add(const MetricLabels& labels, double value) {
   begin_sample({}, labels.text(), {});
-  append_number(text_, value);
-  text_ += '\n';
+  put(value);
+  put("\n");
 }
 
 void MetricsText::add_histogram(const MetricLabels& labels, std::span<const double> bounds, std::span<const std::uint64_t> counts, double sum) {
@@ -123,21 +141,25 @@ void MetricsText::add_histogram(const MetricLabels& labels, std::span<const doub
   for (std::size_t i = 0; i < counts.size(); ++i) {
     seen += counts[i];
     begin_sample("_bucket", labels.text(), {}, i < bounds.size() ? metric_number(bounds[i]) : "+Inf");
-    append_number(text_, seen);
-    text_ += '\n';
+    put(seen);
+    put("\n");
   }
   begin_sample("_sum", labels.text(), {});
-  append_number(text_, sum);
-  text_ += '\n';
+  put(sum);
+  put("\n");
   begin_sample("_count", labels.text(), {});
-  append_number(text_, seen);
-  text_ += '\n';
+  put(seen);
+  put("\n");
+}
+
+std::string MetricsText::take() && {
+  text_.resize(written_);
+  return std::move(text_);
 }
 
 std::string metric_number(double value) {
-  std::string text;
-  append_number(text, value);
-  return text;
+  std::array<char, kNumberBytes> text{};
+  return std::string(text.data(), write_number(text.data(), value));
 }
 
 }  // namespace heimdall

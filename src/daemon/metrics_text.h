@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -27,6 +28,9 @@ class MetricsText {
  public:
   enum class Type { counter, gauge, histogram };
 
+  // `expected_bytes` is room to begin with: a text of that size is written without being moved.
+  explicit MetricsText(std::size_t expected_bytes = 0) : text_(expected_bytes, '\0') {}
+
   // Begins a family: its HELP and TYPE. What is added from here on belongs to it. Names come from the code, once each.
   void family(Type type, std::string_view name, std::string_view help);
 
@@ -45,14 +49,20 @@ class MetricsText {
   // A sample of a histogram. `bounds` are the upper bounds, growing; `counts` those of each bucket alone, the last one of what is above all bounds.
   void add_histogram(const MetricLabels& labels, std::span<const double> bounds, std::span<const std::uint64_t> counts, double sum);
 
-  std::string take() && { return std::move(text_); }
+  std::string take() &&;
 
  private:
   void add_unsigned(std::string_view labels, std::string_view more, std::uint64_t value);
   void begin_sample(std::string_view suffix, std::string_view labels, std::string_view more, std::string_view upper_bound = {});
+  void make_room(std::size_t bytes);
+  // These need room.
+  void put(std::string_view text);
+  void put(std::uint64_t value);
+  void put(double value);
 
   std::string name_;  // of the current family
-  std::string text_;
+  std::string text_;  // longer than what was written: a line costs copies of its parts, and no look at the end of a string for each
+  std::size_t written_ = 0;
 };
 
 // As a value of a sample: "3", "0.25", "1e+300", "+Inf", "NaN".
