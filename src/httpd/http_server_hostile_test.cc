@@ -417,7 +417,9 @@ TEST(HostileConnectionTest, of_any_kind_neither_crashes_nor_hangs_the_server) {
       client.end_of_sending();
       ASSERT_TRUE(client.is_closed()) << i << ": " << ::testing::PrintToString(text);
     }
-    if (i % 500 == 0) ASSERT_TRUE(served.serves()) << i;
+    if (i % 500 == 0) {
+      ASSERT_TRUE(served.serves()) << i;
+    }
   }
   EXPECT_TRUE(served.serves());
   EXPECT_TRUE(eventually([&] { return served.server->connections() == 0; }));
