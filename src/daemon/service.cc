@@ -159,18 +159,18 @@ class Service {
         events_(options.clock),
         board_(boards_of(*config())),
         marks_(*state_),
-        runner_(make_perform({[this] { return config(); }, *state_, options.clock, log_, &metrics_}), options.clock, log_, events_,
+        runner_(make_perform({[this] { return config(); }, options.clock, log_, metrics_, *state_}), options.clock, log_, events_,
                 [this](const RunReport& report) { save(report); }),
         scheduler_(schedules_of(*config()), marks_, runner_, options.clock, log_),
         dependencies_(dependencies_of(*config()), {}, options.clock, log_) {
     runner_.watch(board_);
     runner_.watch(metrics_);
     api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, metrics_, *state_,
-                                            directory_, options.clock, log_, [this] { return token(); }, [this] { return loopback_only_; }});
+                                            directory_, options.clock, log_, [this] { return token(); }, [this] { return loopback_only_.load(); }});
   }
 
   void begin_upkeep() {
-    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, metrics_, options.clock,
+    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, metrics_, options_.clock,
                                                      log_});
   }
 
