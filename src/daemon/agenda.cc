@@ -64,6 +64,8 @@ std::chrono::nanoseconds longest_interval(const Timing& timing, Timestamp now) {
 }  // namespace
 
 struct Agenda::Entry {
+  explicit Entry(Schedule its_schedule) : schedule(std::move(its_schedule)) {}
+
   Schedule schedule;
   bool is_ready = false;                 // its mark was read
   Timestamp due{};                       // the next one
@@ -89,7 +91,7 @@ struct Agenda::Entry {
 
 Agenda::Agenda(std::vector<Schedule> schedules, ScheduleMarks& marks, Log& log, Submit submit, std::uint64_t jitter_seed)
     : marks_(marks), log_(log), submit_(std::move(submit)), jitter_seed_(jitter_seed) {
-  for (Schedule& schedule : schedules) entries_.push_back(Entry{.schedule = std::move(schedule)});
+  for (Schedule& schedule : schedules) entries_.emplace_back(std::move(schedule));
 }
 
 Agenda::~Agenda() = default;
@@ -103,7 +105,7 @@ Timestamp Agenda::tick(Timestamp now) {
     else if (stepped_back) notice_step_back(entry, now);
     if (std::exchange(entry.missed_one, false)) make_up(entry, now);
     else if (entry.starts_at() <= now) come_due(entry, now);
-    else if (entry.retry_at && *entry.retry_at <= now) retry(entry, now);
+    else if (entry.retry_at && *entry.retry_at <= now) retry(entry);
     again = std::min(again, entry.starts_at());
     if (entry.retry_at) again = std::min(again, *entry.retry_at);
   }
@@ -212,7 +214,7 @@ void Agenda::run_ended(const std::string& run_id, const RunOutcome& outcome, Tim
   }
 }
 
-void Agenda::retry(Entry& entry, Timestamp now) {
+void Agenda::retry(Entry& entry) {
   entry.retry_at.reset();
   ++entry.attempts;
   ++entry.retried;
@@ -233,7 +235,8 @@ void Agenda::replace(std::vector<Schedule> schedules, Timestamp now) {
   for (Schedule& schedule : schedules) {
     const auto old = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.schedule.name == schedule.name; });
     if (old == entries_.end()) {
-      Entry& entry = entries.emplace_back(Entry{.schedule = std::move(schedule), .is_ready = true});
+      Entry& entry = entries.emplace_back(std::move(schedule));
+      entry.is_ready = true;
       aim(entry, now);
       continue;
     }

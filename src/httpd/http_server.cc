@@ -76,6 +76,7 @@ struct Connection {
   std::atomic<bool> receiving = true;               // no whole request is here yet
   std::atomic<steady_clock::time_point> since{};    // of receiving
   std::shared_ptr<Exchange> exchange;               // set and reset under the lock of the connections
+  std::optional<steady_clock::time_point> left_at;  // when it was first seen to have closed its side; the watcher's
 
   // Of the request at hand, for the connection's thread alone.
   Step step = Step::head;
@@ -268,23 +269,28 @@ void HttpServer::Impl::watch(const std::stop_token& stop) {
 // A connection's file stays open while it is in the list.
 void HttpServer::Impl::look_at_clients() {
   const auto now = steady_clock::now();
-  std::vector<pollfd> files;
-  std::vector<Exchange*> sleepers;
   const std::lock_guard lock(connections_mutex_);
-  for (Connection* connection : connections_) {
-    if (connection->receiving) {
-      if (now - connection->since.load() > options_.receive_timeout) shutdown(connection->fd, SHUT_RDWR);
-    } else if (connection->exchange && connection->exchange->sleeps()) {
-      files.push_back({connection->fd, POLLRDHUP, 0});
-      sleepers.push_back(connection->exchange.get());
-    }
-  }
-  if (files.empty() || poll(files.data(), files.size(), 0) < 0) return;
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    if (files[i].revents != 0) {
-      sleepers[i]->leave();
-    } else {
-      sleepers[i]->beat(now - options_.heartbeat);
+  const std::vector<Connection*> connections(connections_.begin(), connections_.end());
+  std::vector<pollfd> files;
+  files.reserve(connections.size());
+  for (const Connection* connection : connections) files.push_back({connection->fd, POLLRDHUP, 0});
+  if (poll(files.data(), files.size(), 0) < 0) return;
+  for (std::size_t i = 0; i < connections.size(); ++i) {
+    Connection& connection = *connections[i];
+    const bool has_left = files[i].revents != 0;
+    if (has_left && !connection.left_at) connection.left_at = now;
+    if (connection.receiving) {
+      // libmicrohttpd reads what has come before such an end by itself, but misses the end if it comes together with the last bytes.
+      const auto since = connection.since.load();
+      if (now - since > options_.receive_timeout || (has_left && now - std::max(since, *connection.left_at) > kLookAtClients)) {
+        shutdown(connection.fd, SHUT_RDWR);
+      }
+    } else if (connection.exchange) {
+      if (has_left) {
+        connection.exchange->leave_if_asleep();
+      } else {
+        connection.exchange->beat(now - options_.heartbeat);
+      }
     }
   }
 }
