@@ -17,21 +17,13 @@
 #include "pipeline/object_codec.h"
 #include "pipeline/references/reference_snapshot.h"
 #include "pipeline/references/snapshot.h"
+#include "value_of.h"
 
 namespace heimdall {
 
 namespace {
 
-constexpr std::size_t kPage = 1000;  // keys of one listed page
-constexpr std::uint64_t kSalt = 20261123;
-
-// A benchmark with a failed step has no figures: say what failed and stop.
-template <class T>
-T value_of(Result<T> result) {
-  if (result) return std::move(*result);
-  std::fprintf(stderr, "%s\n", result.error().message.c_str());
-  std::abort();
-}
+using bench::kPage, bench::kSalt, bench::value_of;
 
 std::filesystem::path scratch_path(std::string_view name) {
   return std::filesystem::temp_directory_path() / format("heimdall-bench-{}-{}", getpid(), name);

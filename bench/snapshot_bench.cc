@@ -28,20 +28,13 @@
 #include "model/fingerprint.h"
 #include "pipeline/references/snapshot.h"
 #include "refs/list_source.h"
+#include "value_of.h"
 
 namespace heimdall {
 
 namespace {
 
-constexpr std::size_t kPage = 1000;  // keys of one listed page
-constexpr std::uint64_t kSalt = 20261123;
-
-template <class T>
-T value_of(Result<T> result) {
-  if (result) return std::move(*result);
-  std::fprintf(stderr, "%s\n", result.error().message.c_str());
-  std::abort();
-}
+using bench::kPage, bench::kSalt, bench::value_of;
 
 class StopWatch {
  public:

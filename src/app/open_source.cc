@@ -1,7 +1,7 @@
 #include "app/open_source.h"
 
+#include "app/look_up_secret.h"
 #include "base/format.h"
-#include "io/file.h"
 #include "refs/list_source.h"
 #include "refs/postgres/postgres_source.h"
 #include "refs/sqlite_source.h"
@@ -9,26 +9,6 @@
 namespace heimdall {
 
 namespace {
-
-// The secret itself, or nullopt where none is configured. Never repeated in a message.
-Result<std::optional<std::string>> look_up(const SecretPlace& secret, const Environment& environment) {
-  if (secret.environment) {
-    auto value = environment(*secret.environment);
-    if (value && !value->empty()) return value;
-    return Error{ErrorCode::permission_denied, format("the environment variable {}, which should hold the password, is not set", *secret.environment),
-                 "set it for this process, or name a file with password_file"};
-  }
-  if (!secret.file) return std::optional<std::string>();
-  auto read = read_whole_file(*secret.file, "password file");
-  if (!read) {
-    Error error = std::move(read).error();
-    if (error.code == ErrorCode::not_found) error.code = ErrorCode::permission_denied;  // no dependency is missing, but the right to use one
-    return error;
-  }
-  std::string text = *std::move(read);
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  return std::optional(std::move(text));
-}
 
 std::unique_ptr<ReferenceSource> open_list(const ReferenceConfig& reference, Clock& clock) {
   ListSourceOptions options;
@@ -63,7 +43,7 @@ Result<std::unique_ptr<ReferenceSource>> open_postgres(const DatabaseConfig& dat
   options.primary_url = database.primary_url;
   options.recheck = reference.recheck;
   options.readers = database.readers;
-  options.password = [secret = database.password] { return look_up(secret, process_environment()); };
+  options.password = [secret = database.password] { return look_up_secret(secret, "password", process_environment()); };
   return std::unique_ptr<ReferenceSource>(std::make_unique<PostgresSource>(std::move(options), clock));
 }
 

@@ -77,6 +77,7 @@ void warn_of_versions(ObjectStore& store, const std::string& bucket, const RunOu
 // The report of the sweep is that of the whole run only together with what the scan before it saw.
 void add_scanned(RunOutcome& outcome, RunOutcome scanned) {
   outcome.report.buckets.merge(scanned.report.buckets);
+  outcome.report.scanned.merge(scanned.report.scanned);
   outcome.overridden.insert(outcome.overridden.begin(), scanned.overridden.begin(), scanned.overridden.end());
   outcome.unlisted.insert(outcome.unlisted.end(), scanned.unlisted.begin(), scanned.unlisted.end());
   if (outcome.report.status != RunStatus::success || outcome.unlisted.empty()) return;

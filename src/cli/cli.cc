@@ -3,10 +3,12 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/service_signals.h"
 #include "cli/signals.h"
 #include "cli/terminal_progress.h"
 
@@ -14,7 +16,8 @@ namespace heimdall {
 
 namespace {
 
-ExitCode run_command(CommandContext& context) {
+// `signals` are there for `serve`.
+ExitCode run_command(CommandContext& context, std::optional<ServiceSignals>& signals) {
   switch (context.options.command) {
     case Command::doctor: return command_doctor(context);
     case Command::scan:
@@ -26,7 +29,7 @@ ExitCode run_command(CommandContext& context) {
     case Command::explain: return command_explain(context);
     case Command::runs: return command_runs(context);
     case Command::schedules: return command_schedules(context);
-    case Command::serve: return command_serve(context);
+    case Command::serve: return command_serve(context, *signals);
   }
   return ExitCode::usage;
 }
@@ -52,14 +55,18 @@ int run_cli(int argc, const char* const* argv) {
   const auto options = parse_command_line(argc, argv);
   if (!options) return print_usage(options.error(), json);
 
-  const std::stop_token stop = stop_on_signals();  // before the first line: its reader may be gone already
+  // Before the first line: its reader may be gone already.
+  std::optional<ServiceSignals> signals;
+  std::stop_token stop;
+  if (options->command == Command::serve) signals.emplace();
+  else stop = stop_on_signals();
   const auto output = options->format == Format::json ? make_json_output() : make_text_output();
   output->begin();
   TerminalProgress progress(options->quiet == Switch::on ? TerminalProgress::Style::none : TerminalProgress::style_of_stderr());
   SystemClock clock;
   CommandContext context{*options, *output, progress, clock, stop};
   try {
-    return static_cast<int>(run_command(context));
+    return static_cast<int>(run_command(context, signals));
   } catch (const std::exception& error) {
     // Only bugs and a lack of memory come here. The journal holds what was sent.
     output->error({ErrorCode::internal, error.what(), "if it is not a lack of memory, please report this; what an apply had sent is in the journal"});

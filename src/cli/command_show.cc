@@ -89,6 +89,7 @@ ExitCode command_runs(CommandContext& context) {
     return fail(context, {ErrorCode::invalid_argument, format("there is no run '{}'", printable(id)), "`runs` lists them"}, ExitCode::usage);
   }
   context.output.runs(std::span(&**run, 1));
+  context.output.run_details(**run);
   if (!(*run)->error.empty()) context.output.note((*run)->error);
   auto visited = state.deletions(id, [&](const Deletion& deletion) -> Result<void> {
     context.output.deletion(deletion);

@@ -36,27 +36,24 @@ ExitCode exit_code_of(const Error& error, RunOutcome::Stage stage) {
 
 }  // namespace
 
-std::optional<Config> load(CommandContext& context, ExitCode& exit) {
+Result<Config> load_as_asked(const Options& options) {
   const Environment environment = process_environment();
-  auto path = find_config(context.options.config, environment);
-  if (!path) {
-    exit = fail(context, path.error(), ExitCode::configuration);
-    return std::nullopt;
-  }
-  auto config = load_config(*path, environment);
-  if (config && context.options.state) {
-    if (auto used = use_state_directory(*config, *context.options.state); !used) config = used.error();
-  }
-  if (!config) {
-    exit = fail(context, config.error(), ExitCode::configuration);
-    return std::nullopt;
-  }
-  if (context.options.null == Switch::on) {
-    for (BucketConfig& bucket : config->buckets) {
+  TRY_ASSIGN(const std::filesystem::path path, find_config(options.config, environment));
+  TRY_ASSIGN(Config config, load_config(path, environment));
+  if (options.state) TRY(use_state_directory(config, *options.state));
+  if (options.null == Switch::on) {
+    for (BucketConfig& bucket : config.buckets) {
       for (ReferenceConfig& reference : bucket.references) reference.line_end = ReferenceConfig::LineEnd::null;
     }
   }
-  return std::move(*config);
+  return config;
+}
+
+std::optional<Config> load(CommandContext& context, ExitCode& exit) {
+  auto config = load_as_asked(context.options);
+  if (config) return std::move(*config);
+  exit = fail(context, config.error(), ExitCode::configuration);
+  return std::nullopt;
 }
 
 std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exit) {

@@ -13,6 +13,8 @@
 
 namespace heimdall {
 
+class ServiceSignals;
+
 // What every command needs; borrowed.
 struct CommandContext {
   const Options& options;
@@ -31,8 +33,8 @@ ExitCode command_recover(CommandContext& context);
 ExitCode command_explain(CommandContext& context);
 ExitCode command_runs(CommandContext& context);
 ExitCode command_schedules(CommandContext& context);
-ExitCode command_serve(CommandContext& context);
-ExitCode command_stats_history(CommandContext& context);  // stats --history
+ExitCode command_serve(CommandContext& context, ServiceSignals& signals);
+ExitCode command_stats_history(CommandContext& context);  // stats --history; contacts nothing
 
 // Prints the error as the last line.
 ExitCode fail(CommandContext& context, const Error& error, ExitCode code);
@@ -41,6 +43,8 @@ ExitCode fail(CommandContext& context, const Error& error);  // with exit_code_o
 // Of a plan that is not taken.
 ExitCode plan_exit_code(ErrorCode code);
 
+// The configuration as --config, the environment and --state say; nothing is printed.
+Result<Config> load_as_asked(const Options& options);
 // The configuration as --config, the environment and --state say. On an error the last line is printed and `exit` set.
 std::optional<Config> load(CommandContext& context, ExitCode& exit);
 // The same, opened: its warnings are shown.

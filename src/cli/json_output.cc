@@ -13,6 +13,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::size_t kDateSize = 10;  // "2026-11-23"
+
 class JsonOutput final : public Output {
  public:
   void begin() override {
@@ -46,6 +48,23 @@ class JsonOutput final : public Output {
              {"at", rfc3339_exact(run.at)},
              {"local", run.local},
              {"time_zone", run.time_zone}});
+    }
+  }
+
+  void run_details(const RunReport&) override {}  // runs() has room for all
+
+  void history(const std::string& bucket, std::span<const BucketDay> days) override {
+    for (const BucketDay& point : days) {
+      print({{"type", "history"},
+             {"bucket", bucket},
+             {"date", rfc3339(point.day).substr(0, kDateSize)},
+             {"total_objects", point.total_objects},
+             {"total_bytes", point.total_bytes},
+             {"orphans_found", point.orphans_found},
+             {"orphan_bytes", point.orphan_bytes},
+             {"orphans_deleted", point.orphans_deleted},
+             {"bytes_deleted", point.bytes_deleted},
+             {"measured_at", rfc3339(point.measured_at)}});
     }
   }
 

@@ -10,6 +10,7 @@
 #include "app/doctor.h"
 #include "base/error.h"
 #include "cli/options.h"
+#include "model/bucket_day.h"
 #include "model/guard.h"
 #include "model/health.h"
 #include "model/run_report.h"
@@ -42,6 +43,10 @@ class Output {
   virtual void explanation(const Explanation& explanation) = 0;
   virtual void check(const Check& check) = 0;
   virtual void runs(std::span<const RunReport> reports) = 0;
+  // What the line of runs() has no room for: what started the run, and where the time of its sweeps went.
+  virtual void run_details(const RunReport& report) = 0;
+  // The points of one bucket, oldest first; at least one.
+  virtual void history(const std::string& bucket, std::span<const BucketDay> days) = 0;
   virtual void health(const RunReport& report, const HealthThresholds& thresholds) = 0;
   // `runs` are in order of time.
   virtual void schedules(std::span<const ScheduleConfig> schedules, std::span<const UpcomingRun> runs) = 0;

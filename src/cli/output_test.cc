@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <algorithm>
 #include <sstream>
 
 #include "cli/exit_code.h"
@@ -78,6 +79,64 @@ TEST(Output, an_interrupted_run_is_partial_in_its_summary) {
   RunReport report = large_report();
   report.status = RunStatus::interrupted;
   EXPECT_THAT(printed(make_json_output(), [&](Output& output) { output.summary(report); }), HasSubstr(R"("status":"partial")"));
+}
+
+BucketDay large_day(int age) {
+  BucketDay day;
+  day.day = std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) - std::chrono::days(age);
+  day.measured_at = day.day + std::chrono::hours(3);
+  day.total_objects = day.total_bytes = day.orphan_bytes = day.bytes_deleted = 987'654'321'012 - static_cast<std::uint64_t>(age);
+  day.orphans_found = 5;
+  day.orphans_deleted = 4;
+  return day;
+}
+
+TEST(Output, a_history_is_a_table_of_the_last_days_with_curves_that_fits_80_columns) {
+  std::vector<BucketDay> days;
+  for (int age = 99; age >= 0; --age) days.push_back(large_day(age));
+  const std::string text = printed(make_text_output(), [&](Output& output) { output.history("heimdall-raw-iq", days); });
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 18);
+  EXPECT_THAT(text, HasSubstr("2026-11-23"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("2026-11-09")));
+  EXPECT_THAT(text, HasSubstr("size    ______"));
+  EXPECT_THAT(text, HasSubstr("######  919.8 GiB"));
+}
+
+TEST(Output, a_history_is_a_line_of_json_for_each_day) {
+  const auto line = nlohmann::json::parse(printed(make_json_output(), [](Output& output) {
+    const std::vector<BucketDay> days = {large_day(0)};
+    output.history("raw", days);
+  }));
+  EXPECT_EQ(line, (nlohmann::json{{"type", "history"},
+                                  {"bucket", "raw"},
+                                  {"date", "2026-11-23"},
+                                  {"total_objects", 987'654'321'012},
+                                  {"total_bytes", 987'654'321'012},
+                                  {"orphans_found", 5},
+                                  {"orphan_bytes", 987'654'321'012},
+                                  {"orphans_deleted", 4},
+                                  {"bytes_deleted", 987'654'321'012},
+                                  {"measured_at", "2026-11-23T03:00:00Z"}}));
+}
+
+TEST(Output, what_started_a_run_is_told_and_fits_the_table) {
+  RunReport report = large_report();
+  report.trigger = "schedule minio-lifecycle-cleanup";
+  report.sweeps["heimdall-raw-iq"] = {.wall = std::chrono::seconds(10), .recheck = std::chrono::seconds(3), .compare = {}, .journal = {},
+                                      .remove = std::chrono::seconds(1), .workers = 4};
+  const std::string text = printed(make_text_output(), [&](Output& output) {
+    const std::vector<RunReport> reports = {report, large_report()};
+    output.runs(reports);
+    output.run_details(report);
+  });
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+  EXPECT_THAT(text, HasSubstr(" partial     schedule "));
+  EXPECT_THAT(text, HasSubstr("started by schedule minio-lifecycle-cleanup\n"));
+  EXPECT_THAT(text, HasSubstr("4 at a time"));
+  EXPECT_THAT(text, HasSubstr("recheck 75 %"));
 }
 
 RC_GTEST_PROP(Output, any_key_makes_one_line_of_json, (const std::string& key)) {

@@ -1,12 +1,15 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 
+#include "app/config/config.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "cli/output.h"
+#include "cli/sparkline.h"
 
 namespace heimdall {
 
@@ -37,7 +40,9 @@ std::string wrapped(std::string_view text, std::size_t indent, std::size_t width
 
 class TextOutput final : public Output {
  public:
-  TextOutput() : colored_(isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr) {}
+  TextOutput()
+      : colored_(isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr),
+        spark_style_(isatty(STDOUT_FILENO) == 1 && is_utf8_locale(process_environment()) ? SparkStyle::blocks : SparkStyle::ascii) {}
 
   void begin() override {}
 
@@ -97,8 +102,14 @@ class TextOutput final : public Output {
   }
 
   void runs(std::span<const RunReport> reports) override {
-    // The id begins with the time, in UTC.
-    print("{:<23}  {:<7}  {:<11}  {:>15}  {:>14}\n", "run", "command", "status", "deleted", "freed");
+    // The id begins with the time, in UTC. A column tells schedules and API from people where there is something to tell.
+    const bool by = std::any_of(reports.begin(), reports.end(), [](const RunReport& report) { return !report.trigger.empty(); });
+    const auto line = [&](std::string_view run, std::string_view command, std::string_view status, std::string_view trigger, std::string_view deleted,
+                          std::string_view freed) {
+      if (by) print("{:<23} {:<7} {:<11} {:<8} {:>15} {:>11}\n", run, command, status, trigger.substr(0, trigger.find(' ')), deleted, freed);
+      else print("{:<23}  {:<7}  {:<11}  {:>15}  {:>14}\n", run, command, status, deleted, freed);
+    };
+    line("run", "command", "status", "by", "deleted", "freed");
     for (const RunReport& report : reports) {
       std::uint64_t deleted = 0;
       std::uint64_t bytes = 0;
@@ -106,9 +117,31 @@ class TextOutput final : public Output {
         deleted += figures.orphans_deleted;
         bytes += figures.bytes_deleted;
       }
-      print("{:<23}  {:<7}  {:<11}  {:>15}  {:>14}\n", report.run_id, report.command, to_string(report.status),
-            with_thousands(deleted), human_bytes(bytes));
+      line(report.run_id, report.command, to_string(report.status), report.trigger, with_thousands(deleted), human_bytes(bytes));
     }
+  }
+
+  void run_details(const RunReport& report) override {
+    if (!report.trigger.empty()) print("started by {}\n", wrapped(report.trigger, 11));
+    for (const auto& [bucket, sweep] : report.sweeps) {
+      const auto figures = report.buckets.find(bucket);
+      if (figures == report.buckets.end() || !has_times(sweep, figures->second)) continue;
+      print("{}\n", paint(Color::bold, bucket));
+      times(sweep, figures->second);
+    }
+  }
+
+  void history(const std::string& bucket, std::span<const BucketDay> days) override {
+    constexpr std::size_t kRows = 14;
+    constexpr std::size_t kDateSize = 10;  // "2026-11-23"
+    print("{}\n", paint(Color::bold, bucket));
+    print("{:<10}{:>16}{:>11}{:>16}{:>11}{:>11}\n", "date", "objects", "size", "orphans", "their size", "reclaimed");
+    for (const BucketDay& point : days.last(std::min(days.size(), kRows))) {
+      print("{:<10}{:>16}{:>11}{:>16}{:>11}{:>11}\n", rfc3339(point.day).substr(0, kDateSize), with_thousands(point.total_objects),
+            human_bytes(point.total_bytes), with_thousands(point.orphans_found), human_bytes(point.orphan_bytes), human_bytes(point.bytes_deleted));
+    }
+    curve("size", days, &BucketDay::total_bytes);
+    curve("orphans", days, &BucketDay::orphan_bytes);
   }
 
   void health(const RunReport& report, const HealthThresholds& thresholds) override {
@@ -183,9 +216,22 @@ class TextOutput final : public Output {
     if (f.deletion_failures > 0) row("  failed or in doubt", f.deletion_failures, "");
   }
 
+  // The latest points, from the lowest value to the highest.
+  void curve(std::string_view name, std::span<const BucketDay> days, std::uint64_t BucketDay::*value) {
+    constexpr std::size_t kPoints = 44;  // the line fits 80 columns
+    std::vector<std::uint64_t> values;
+    for (const BucketDay& point : days.last(std::min(days.size(), kPoints))) values.push_back(point.*value);
+    const auto [lowest, highest] = std::minmax_element(values.begin(), values.end());
+    print("{:<8}{}  {}\n", name, sparkline(values, spark_style_),
+          *lowest == *highest ? human_bytes(*lowest) : format("{} to {}", human_bytes(*lowest), human_bytes(*highest)));
+  }
+
+  static std::chrono::nanoseconds worked(const SweepTimes& times) { return times.recheck + times.compare + times.journal + times.remove; }
+  static bool has_times(const SweepTimes& times, const BucketFigures& f) { return f.orphans_deleted > 0 && worked(times).count() > 0; }
+
   void times(const SweepTimes& times, const BucketFigures& f) {
-    const auto all = times.recheck + times.compare + times.journal + times.remove;
-    if (f.orphans_deleted == 0 || all.count() == 0) return;
+    if (!has_times(times, f)) return;
+    const auto all = worked(times);
     const auto percent = [&](std::chrono::nanoseconds part) {
       return format("{:.0f} %", 100 * static_cast<double>(part.count()) / static_cast<double>(all.count()));
     };
@@ -209,6 +255,7 @@ class TextOutput final : public Output {
   }
 
   bool colored_;
+  SparkStyle spark_style_;
 };
 
 }  // namespace

@@ -48,6 +48,19 @@ Passed passed_until(const Timing& timing, Timestamp first, Timestamp now) {
 
 LogField text_field(std::string_view name, std::string value) { return {name, std::move(value)}; }
 
+// A schedule of working days rests at the weekend: one week shows the longest pause of most.
+std::chrono::nanoseconds longest_interval(const Timing& timing, Timestamp now) {
+  constexpr int kRuns = 8;
+  std::chrono::nanoseconds longest{0};
+  Timestamp at = timing.next_after(now);
+  for (int i = 0; i < kRuns; ++i) {
+    const Timestamp next = timing.next_after(at);
+    longest = std::max(longest, std::chrono::nanoseconds(next - at));
+    at = next;
+  }
+  return longest;
+}
+
 }  // namespace
 
 struct Agenda::Entry {
@@ -259,6 +272,7 @@ std::vector<ScheduleState> Agenda::states(Timestamp now) const {
     state.missed = entry.missed;
     state.retried = entry.retried;
     state.retry_at = entry.retry_at;
+    state.interval = longest_interval(entry.schedule.timing, now);
   }
   return states;
 }

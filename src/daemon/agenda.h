@@ -47,6 +47,7 @@ struct ScheduleState {
   std::string last_run_id;     // empty: none since the start
   std::uint64_t started = 0, skipped = 0, missed = 0, retried = 0;  // since the start
   std::optional<Timestamp> retry_at;
+  std::chrono::nanoseconds interval{0};  // the longest between its next runs
 };
 
 // Decides what is due, given the time. Pure but for its marks: tests drive tick() with a clock of their own. Not thread-safe.

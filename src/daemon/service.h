@@ -1,11 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
-#include <string>
 
 #include "app/config/config.h"
 #include "base/clock.h"
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -15,15 +16,17 @@ namespace heimdall {
 enum class ServiceCommand { stop, reload };
 
 struct ServiceOptions {
-  std::function<Result<Config>()> load;  // the configuration; again for each reload
+  Config config;
+  std::function<Result<Config>()> reload;  // the configuration once more
   Clock& clock;
   Log& log;
-  // Blocks until something is asked, at most so long; nullopt: nothing was.
+  Environment environment;
+  // Waits until something is asked, at most so long; nullopt: nothing was.
   std::function<std::optional<ServiceCommand>(std::chrono::milliseconds at_most)> next_command;
 };
 
 // Runs until it is asked to stop; then the batch under way is finished and journalled. Errors are those that keep it from starting: the
-// configuration, the state directory (`locked` if another service uses it), the port. Stores and databases that are away keep it from nothing.
+// state directory (`locked` if another service uses it), the port. Stores and databases that are away keep it from nothing.
 Result<void> serve(ServiceOptions options);
 
 }  // namespace heimdall

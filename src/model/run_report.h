@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,8 @@ struct SweepTimes {
   std::chrono::nanoseconds remove{0};
   unsigned workers = 0;  // batches at once that the store liked best
 
+  bool operator==(const SweepTimes&) const = default;
+
   // Of what was deleted.
   double per_second(const BucketFigures& figures) const {
     return wall.count() > 0 ? static_cast<double>(figures.orphans_deleted) / std::chrono::duration<double>(wall).count() : 0;
@@ -90,8 +93,9 @@ struct RunReport {
   Timestamp started_at{};
   std::optional<Timestamp> completed_at;
   std::map<std::string, BucketFigures> buckets;
-  std::map<std::string, SweepTimes> sweeps;  // of the buckets that this run swept; the history does not keep them
+  std::map<std::string, SweepTimes> sweeps;  // of the buckets that this run swept
   std::string error;  // why it failed, was refused or is partial; one sentence
+  std::set<std::string> scanned = {};  // buckets that this run listed completely: their figures are its own, not a plan's
 };
 
 // Figures of the last run whose guards passed or were accepted.

@@ -142,6 +142,7 @@ Result<void> scan_all(std::span<const ScanTarget> targets, const ScanRequest& re
   for (const ScanTarget& target : targets) {
     TRY_ASSIGN(Findings findings, scan_bucket(target, request, context));
     outcome.report.buckets[target.policy.name] = findings.figures;
+    if (findings.complete()) outcome.report.scanned.insert(target.policy.name);
     TRY(judge_bucket(target, findings, request, step, context, outcome));
     for (RangeFailure& failure : findings.failures) outcome.unlisted.push_back(failure);
     all.push_back(std::move(findings));

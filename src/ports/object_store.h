@@ -23,6 +23,9 @@ struct ListRange {
   // Set by split(), for list() of the same store: it looked, and found that every key of the range begins with this. What was created
   // since then may be missed: it is young.
   std::string narrowed = {};
+
+  bool ends_before(std::string_view key) const { return !until.empty() && key > until; }
+  bool holds(std::string_view key) const { return key.starts_with(prefix) && key > after && !ends_before(key); }
 };
 
 // What is known of a range before it is cut.

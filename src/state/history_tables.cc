@@ -2,6 +2,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "state/bucket_days.h"
 #include "state/columns.h"
 #include "state/transaction.h"
 
@@ -95,6 +96,23 @@ Result<void> HistoryTables::save_clock_anchor(const ClockAnchor& anchor) {
              db_.prepare("REPLACE INTO clock_anchor (id, boot_id, boot_time, wall) VALUES (1, ?1, ?2, ?3)"));
   replace.bind_text(1, anchor.boot_id).bind(2, std::int64_t{anchor.boot_time.since_boot.count()});
   TRY(replace.bind(3, to_column(anchor.wall)).step());
+  return {};
+}
+
+Result<std::vector<BucketDay>> HistoryTables::bucket_history(std::string_view bucket, Timestamp since) {
+  return read_bucket_days(db_, bucket, since);
+}
+
+Result<std::optional<Timestamp>> HistoryTables::schedule_mark(std::string_view schedule) {
+  TRY_ASSIGN(sqlite::Statement row, db_.prepare("SELECT due FROM schedule_marks WHERE schedule = ?1"));
+  TRY_ASSIGN(const bool found, row.bind_text(1, schedule).step());
+  if (!found) return std::optional<Timestamp>();
+  return std::optional(time_from(row.integer(0)));
+}
+
+Result<void> HistoryTables::save_schedule_mark(std::string_view schedule, Timestamp due) {
+  TRY_ASSIGN(sqlite::Statement replace, db_.prepare("REPLACE INTO schedule_marks (schedule, due) VALUES (?1, ?2)"));
+  TRY(replace.bind_text(1, schedule).bind(2, to_column(due)).step());
   return {};
 }
 

@@ -8,9 +8,20 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "io/sqlite.h"
+#include "model/bucket_day.h"
 #include "ports/history.h"
+#include "state/run_query.h"
 
 namespace heimdall {
+
+// SQL: whether a row of `run_buckets` (by its name in the query) tells how the bucket looked, given that of its run; see last_measured().
+std::string tells_figures(std::string_view run, std::string_view bucket);
+
+// The figures of a bucket's last complete scan, and when its run began.
+struct MeasuredFigures {
+  BucketFigures figures;
+  Timestamp at{};
+};
 
 // The history's half of the state database; see History for the promises. Not thread-safe.
 class HistoryTables {
@@ -19,10 +30,10 @@ class HistoryTables {
 
   Result<void> save_run(const RunReport& report);
   Result<std::optional<RunReport>> run(std::string_view run_id);
-  Result<std::vector<RunReport>> runs(std::size_t limit);
+  Result<std::vector<RunReport>> runs(const RunQuery& query);
   // See StateDatabase.
   Result<void> mark_interrupted_runs();
-  Result<std::optional<BucketFigures>> last_figures(std::string_view bucket);
+  Result<std::optional<MeasuredFigures>> last_measured(std::string_view bucket);
 
   Result<std::optional<Baseline>> baseline(std::string_view bucket);
   Result<void> save_baseline(std::string_view bucket, const Baseline& baseline);
@@ -32,6 +43,10 @@ class HistoryTables {
 
   Result<std::optional<ClockAnchor>> clock_anchor();
   Result<void> save_clock_anchor(const ClockAnchor& anchor);
+
+  Result<std::vector<BucketDay>> bucket_history(std::string_view bucket, Timestamp since);
+  Result<std::optional<Timestamp>> schedule_mark(std::string_view schedule);
+  Result<void> save_schedule_mark(std::string_view schedule, Timestamp due);
 
  private:
   sqlite::Database& db_;

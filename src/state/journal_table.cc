@@ -1,5 +1,7 @@
 #include "state/journal_table.h"
 
+#include <algorithm>
+
 #include "base/crash_point.h"
 #include "base/format.h"
 #include "state/columns.h"
@@ -11,7 +13,7 @@ namespace {
 
 // About 10 MB. More outcomes than this without an intent happen where everything is skipped.
 constexpr std::size_t kMostPending = 20'000;
-constexpr int kPage = 500;
+constexpr std::size_t kPage = 500;
 
 // One object of a sweep. Equal values are the same object, unchanged (ObjectMeta), so they share a row.
 constexpr std::string_view kIntendAgain =
@@ -178,13 +180,13 @@ Result<std::vector<InDoubt>> JournalTable::in_doubt(std::string_view bucket_iden
   }
 }
 
-Result<std::vector<Deletion>> JournalTable::next_deletions(std::string_view run_id, std::int64_t& after) {
+Result<std::vector<Deletion>> JournalTable::next_deletions(std::string_view run_id, std::int64_t& after, std::size_t limit) {
   TRY(flush());
   TRY_ASSIGN(sqlite::Statement rows,
              db_.prepare("SELECT j.id, s.bucket, j.key, j.size_bytes, j.last_modified, j.etag, j.version_id, j.outcome, j.error "
                          "FROM journal j JOIN sweeps s ON s.id = j.sweep "
                          "WHERE j.id > ?1 AND s.run_id = ?2 ORDER BY j.id LIMIT ?3"));
-  rows.bind(1, after).bind_text(2, run_id).bind(3, std::int64_t{kPage});
+  rows.bind(1, after).bind_text(2, run_id).bind(3, static_cast<std::int64_t>(std::min(limit, kPage)));
   std::vector<Deletion> page;
   for (;;) {
     TRY_ASSIGN(const bool found, rows.step());

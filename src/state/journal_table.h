@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -35,8 +36,8 @@ class JournalTable {
   Result<void> flush();
   Result<std::vector<InDoubt>> in_doubt(std::string_view bucket_identity);
 
-  // Some deletions of a run behind row `after`, in order; `after` moves on. Empty at the end.
-  Result<std::vector<Deletion>> next_deletions(std::string_view run_id, std::int64_t& after);
+  // Some deletions of a run behind row `after`, at most `limit`, in order; `after` moves on. Empty at the end.
+  Result<std::vector<Deletion>> next_deletions(std::string_view run_id, std::int64_t& after, std::size_t limit = SIZE_MAX);
 
  private:
   struct Pending {

@@ -170,13 +170,13 @@ TEST_F(OpenDatabaseTest, newer_version_is_refused_and_not_touched) {
   fill();
   {
     auto opened = open_database(directory_, clock_);
-    ASSERT_TRUE(opened->db.execute("PRAGMA user_version = 2").has_value());
+    ASSERT_TRUE(opened->db.execute("PRAGMA user_version = 3").has_value());
   }
   const std::string before = content_of(directory_.database());
   const auto opened = open();
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, ErrorCode::failed_precondition);
-  EXPECT_THAT(opened.error().message, HasSubstr("format 2"));
+  EXPECT_THAT(opened.error().message, HasSubstr("format 3"));
   EXPECT_EQ(content_of(directory_.database()), before);
   EXPECT_TRUE(fs::exists(directory_.ledger("raw")));
 }

@@ -1,5 +1,8 @@
 #include "state/schema.h"
 
+#include <array>
+
+#include "base/crash_point.h"
 #include "base/format.h"
 #include "state/transaction.h"
 
@@ -10,7 +13,7 @@ namespace {
 constexpr std::int64_t kApplicationId = 0x484D5354;  // "HMST"
 
 // docs/formats/state-database.md explains each table. Times are nanoseconds since 1970, UTC.
-constexpr const char* kTables = R"sql(
+constexpr const char* kVersion1 = R"sql(
 CREATE TABLE runs (
   run_id         TEXT PRIMARY KEY,
   command        TEXT NOT NULL,
@@ -117,6 +120,61 @@ CREATE VIEW deletions AS
     FROM journal JOIN sweeps ON sweeps.id = journal.sweep;
 )sql";
 
+// Version 1 did not say which scans were complete: those that succeeded were. Their days, and what was deleted on these, are taken from the runs.
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE runs ADD COLUMN "trigger" TEXT NOT NULL DEFAULT '';
+ALTER TABLE run_buckets ADD COLUMN scanned INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE run_sweeps (
+  run_id     TEXT NOT NULL,
+  bucket     TEXT NOT NULL,
+  wall_ns    INTEGER NOT NULL,
+  recheck_ns INTEGER NOT NULL,
+  compare_ns INTEGER NOT NULL,
+  journal_ns INTEGER NOT NULL,
+  delete_ns  INTEGER NOT NULL,
+  workers    INTEGER NOT NULL,
+  PRIMARY KEY (run_id, bucket)
+) WITHOUT ROWID;
+
+CREATE TABLE bucket_days (
+  bucket             TEXT NOT NULL,
+  day                INTEGER NOT NULL,
+  measured_at        INTEGER NOT NULL,
+  total_objects      INTEGER NOT NULL,
+  total_bytes        INTEGER NOT NULL,
+  referenced_objects INTEGER NOT NULL,
+  referenced_bytes   INTEGER NOT NULL,
+  orphans_found      INTEGER NOT NULL,
+  orphan_bytes       INTEGER NOT NULL,
+  due_objects        INTEGER NOT NULL,
+  due_bytes          INTEGER NOT NULL,
+  orphans_deleted    INTEGER NOT NULL,
+  bytes_deleted      INTEGER NOT NULL,
+  PRIMARY KEY (bucket, day)
+) WITHOUT ROWID;
+
+CREATE TABLE schedule_marks (
+  schedule TEXT PRIMARY KEY,
+  due      INTEGER NOT NULL
+) WITHOUT ROWID;
+
+UPDATE run_buckets SET scanned = 1
+  WHERE run_id IN (SELECT run_id FROM runs WHERE status = 'success' AND command IN ('scan', 'plan', 'stats'));
+REPLACE INTO bucket_days
+  SELECT bucket, started_at / 86400000000000, started_at, total_objects, total_bytes, referenced_objects, referenced_bytes,
+         orphans_found, orphan_bytes, due_objects, due_bytes, 0, 0
+    FROM run_buckets JOIN runs USING (run_id) WHERE scanned = 1 ORDER BY started_at, run_id;
+UPDATE bucket_days SET orphans_deleted = sums.objects, bytes_deleted = sums.bytes
+  FROM (SELECT bucket, started_at / 86400000000000 AS day, sum(orphans_deleted) AS objects, sum(bytes_deleted) AS bytes
+          FROM run_buckets JOIN runs USING (run_id) GROUP BY 1, 2) AS sums
+  WHERE bucket_days.bucket = sums.bucket AND bucket_days.day = sums.day;
+)sql";
+
+// What makes each version of the one before; a fresh file goes through all of them.
+constexpr std::array kSteps = {kVersion1, kVersion2};
+static_assert(kSteps.size() == kStateSchemaVersion);
+
 Result<std::int64_t> version_of(sqlite::Database& db) {
   TRY_ASSIGN(const std::int64_t version, integer_of(db, "PRAGMA user_version"));
   TRY_ASSIGN(const std::int64_t application, integer_of(db, "PRAGMA application_id"));
@@ -161,8 +219,9 @@ Result<void> prepare_schema(sqlite::Database& db) {
   TRY_ASSIGN(Transaction transaction, Transaction::begin(db));
   TRY_ASSIGN(const std::int64_t version, version_of(db));  // another process may have been faster
   if (version == kStateSchemaVersion) return {};
-  TRY(db.execute(kTables));
+  for (auto step = static_cast<std::size_t>(version); step < kSteps.size(); ++step) TRY(db.execute(kSteps.at(step)));
   TRY(db.execute(format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kStateSchemaVersion)));
+  crash_point("state.schema.before_commit");
   return transaction.commit();
 }
 

@@ -1,10 +1,20 @@
 #include "state/state_database.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/format.h"
+#include "base/text.h"
+#include "state/transaction.h"
 
 namespace heimdall {
+
+namespace {
+
+constexpr std::uintmax_t kLeastRoom = std::uintmax_t{4} << 20;  // bytes: some batches of a journal
+
+}  // namespace
 
 Result<StateDatabase::Opened> StateDatabase::open(const StateDirectory& directory, const Clock& clock) {
   TRY_ASSIGN(OpenDatabase opened, open_database(directory, clock));
@@ -73,6 +83,11 @@ Result<void> StateDatabase::deletions(std::string_view run_id, const std::functi
   }
 }
 
+Result<std::vector<Deletion>> StateDatabase::next_deletions(std::string_view run_id, std::int64_t& after, std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  return explained(journal_.next_deletions(run_id, after, limit));
+}
+
 Result<void> StateDatabase::save_run(const RunReport& report) {
   const std::lock_guard lock(mutex_);
   return explained(history_.save_run(report));
@@ -83,9 +98,14 @@ Result<std::optional<RunReport>> StateDatabase::run(std::string_view run_id) {
   return explained(history_.run(run_id));
 }
 
-Result<std::vector<RunReport>> StateDatabase::runs(std::size_t limit) {
+Result<std::vector<RunReport>> StateDatabase::runs(std::size_t limit) { return runs(RunQuery{.limit = limit}); }
+
+Result<std::vector<RunReport>> StateDatabase::runs(const RunQuery& query) {
   const std::lock_guard lock(mutex_);
-  return explained(history_.runs(limit));
+  auto runs = history_.runs(query);
+  // No fault of the file: the message is for the user as it stands.
+  if (!runs && runs.error().code == ErrorCode::not_found) return runs;
+  return explained(std::move(runs));
 }
 
 Result<std::optional<Baseline>> StateDatabase::baseline(std::string_view bucket) {
@@ -100,7 +120,31 @@ Result<void> StateDatabase::save_baseline(std::string_view bucket, const Baselin
 
 Result<std::optional<BucketFigures>> StateDatabase::last_figures(std::string_view bucket) {
   const std::lock_guard lock(mutex_);
-  return explained(history_.last_figures(bucket));
+  TRY_ASSIGN(const auto measured, explained(history_.last_measured(bucket)));
+  return measured ? std::optional(measured->figures) : std::nullopt;
+}
+
+Result<std::optional<MeasuredFigures>> StateDatabase::last_measured(std::string_view bucket) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.last_measured(bucket));
+}
+
+Result<void> StateDatabase::check_writable() {
+  {
+    const std::lock_guard lock(mutex_);
+    auto begun = Transaction::begin(opened_.db);
+    if (!begun) return explained(Result<void>(std::move(begun).error()));
+    TRY(explained(begun->commit()));
+  }
+  // An empty transaction writes nothing, so a full disk does not show.
+  std::error_code failure;
+  const std::filesystem::space_info space = std::filesystem::space(directory_.root(), failure);
+  if (failure) return system_error(failure.value(), format("cannot look at the file system of '{}'", directory_.root().string()));
+  if (space.available < kLeastRoom) {
+    return Error{ErrorCode::internal, format("the file system of the state directory '{}' has {} left", directory_.root().string(), human_bytes(space.available)),
+                 "make room there: nothing is deleted while outcomes cannot be written"};
+  }
+  return {};
 }
 
 Result<void> StateDatabase::use_plan(std::string_view plan_digest, std::string_view run_id) {
@@ -124,6 +168,34 @@ Result<std::optional<ClockAnchor>> StateDatabase::clock_anchor() {
 Result<void> StateDatabase::save_clock_anchor(const ClockAnchor& anchor) {
   const std::lock_guard lock(mutex_);
   return explained(history_.save_clock_anchor(anchor));
+}
+
+Result<std::vector<BucketDay>> StateDatabase::bucket_history(std::string_view bucket, Timestamp since) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.bucket_history(bucket, since));
+}
+
+Result<std::optional<Timestamp>> StateDatabase::schedule_mark(std::string_view schedule) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.schedule_mark(schedule));
+}
+
+Result<void> StateDatabase::save_schedule_mark(std::string_view schedule, Timestamp due) {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.save_schedule_mark(schedule, due));
+}
+
+Result<Pruned> StateDatabase::prune(Timestamp now, std::chrono::nanoseconds keep_runs, std::stop_token stop) {
+  // Long enough for those who wait for the mutex, or (other processes) for the file: these look again after a few milliseconds.
+  constexpr std::chrono::milliseconds kPause{3};
+  std::unique_lock lock(mutex_);
+  Pruning pruning(opened_.db, now, keep_runs);
+  while (!stop.stop_requested()) {
+    TRY_ASSIGN(const bool more, explained(pruning.step()));
+    if (!more) break;
+    pause_.wait_for(lock, stop, kPause, [] { return false; });
+  }
+  return pruning.pruned();
 }
 
 }  // namespace heimdall

@@ -143,24 +143,58 @@ fs::path StateDirectory::scratch_file(std::string_view label) const {
                 escaped_file_name(label));
 }
 
-Result<FileLock> StateDirectory::lock_bucket(std::string_view bucket) const {
-  const fs::path path = lock_file(bucket);
+Result<FileLock> StateDirectory::lock_at(const fs::path& path, std::string& holder) const {
   auto lock = FileLock::try_lock(path, FileLock::IfMissing::create);
   if (lock) {
-    // Only for the message below: the kernel's lock is what counts, so failing to write the pid is no failure.
+    // Only for people: the kernel's lock is what counts, so failing to write the pid is no failure.
     if (auto fd = open_file(path, O_WRONLY | O_TRUNC, "lock")) {
       (void)write_all(fd->get(), format("{}\n", process_.pid), "lock");
     }
     return lock;
   }
-  if (lock.error().code != ErrorCode::locked) return with_context(lock.error(), format("bucket '{}'", bucket));
-  std::string holder;
+  if (lock.error().code != ErrorCode::locked) return lock;
   if (const auto text = read_whole_file(path, "lock")) {
     std::string_view rest(*text);
     if (const auto pid = take_number(rest)) holder = format(" (pid {})", *pid);
   }
+  return lock;
+}
+
+Result<FileLock> StateDirectory::lock_bucket(std::string_view bucket) const {
+  std::string holder;
+  auto lock = lock_at(lock_file(bucket), holder);
+  if (lock) return lock;
+  if (lock.error().code != ErrorCode::locked) return with_context(lock.error(), format("bucket '{}'", bucket));
   return Error{ErrorCode::locked, format("another heimdall-storage{} is sweeping bucket '{}'", holder, bucket),
                "wait until it has finished, or stop it; the lock ends with its process"};
+}
+
+// Beside locks/, where a bucket may have any name.
+Result<FileLock> StateDirectory::lock_service() const {
+  std::string holder;
+  auto lock = lock_at(root_ / "service.lock", holder);
+  if (lock || lock.error().code != ErrorCode::locked) return lock;
+  return Error{ErrorCode::locked, format("another heimdall-storage serve{} uses the state directory '{}'", holder, root_.string()),
+               "stop it, or give this one a state directory of its own; the lock ends with its process"};
+}
+
+Result<fs::path> StateDirectory::plans() const {
+  fs::path path = root_ / "plans";
+  TRY_ASSIGN(const bool created, make_directory(path));
+  if (created) TRY(sync_directory(root_));
+  return path;
+}
+
+std::uint64_t StateDirectory::remove_old_plans(Timestamp now) const {
+  constexpr std::chrono::hours kKept{48};
+  std::uint64_t removed = 0;
+  std::error_code ignored;
+  for (fs::directory_iterator it(root_ / "plans", ignored), end; !ignored && it != end; it.increment(ignored)) {
+    struct stat info {};
+    if (lstat(it->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode) || now - to_timestamp(info.st_mtim) <= kKept) continue;
+    removed += unlink(it->path().c_str()) == 0 ? 1 : 0;
+  }
+  return removed;
 }
 
 }  // namespace heimdall

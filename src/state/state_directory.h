@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "io/file.h"
 #include "state/process_mark.h"
@@ -16,6 +18,8 @@ namespace heimdall {
 //   ledgers/BUCKET.ledger     when each orphan was first seen
 //   locks/BUCKET.lock         held while a process sweeps the bucket
 //   tmp/                      snapshots and spools of running processes
+//   plans/                    plans that were made over the API, once there are some
+//   service.lock              held by the service
 //
 // Thread-safe.
 class StateDirectory {
@@ -39,8 +43,18 @@ class StateDirectory {
 
   // Keeps every other process on this host from sweeping the bucket, for as long as the lock lives. `locked` names the holder.
   Result<FileLock> lock_bucket(std::string_view bucket) const;
+  // Keeps a second service from this state directory, for as long as the lock lives. `locked` names the holder. Other commands do not need it.
+  Result<FileLock> lock_service() const;
+
+  // Where the API keeps its plans; created (mode 0700) if it is missing.
+  Result<std::filesystem::path> plans() const;
+  // Removes the files in plans() that were last written more than 48 h before `now`: no plan is valid that long. How many there were. What cannot be
+  // removed stays for the next call.
+  std::uint64_t remove_old_plans(Timestamp now) const;
 
  private:
+  // The lock at `path`, with our pid in it. `holder` is " (pid N)" of the other one, or empty, when it is `locked`.
+  Result<FileLock> lock_at(const std::filesystem::path& path, std::string& holder) const;
   StateDirectory(std::filesystem::path root, bool created);
 
   std::filesystem::path root_;

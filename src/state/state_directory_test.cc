@@ -1,5 +1,6 @@
 #include "state/state_directory.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grp.h>
 #include <rapidcheck/gtest.h>
@@ -94,6 +95,64 @@ TEST(StateDirectory, bucket_is_locked_for_everybody_else_and_the_message_names_t
   EXPECT_TRUE(directory->lock_bucket("audio").has_value());
   lock = Error{};  // released
   EXPECT_TRUE(directory->lock_bucket("raw").has_value());
+}
+
+TEST(StateDirectory, a_second_service_is_kept_away_and_told_of_the_first) {
+  const TempDir temp;
+  const auto directory = StateDirectory::open(temp.path());
+  const auto bucket = directory->lock_bucket("service");  // no name of a bucket is in the way
+  ASSERT_TRUE(bucket.has_value());
+  auto lock = directory->lock_service();
+  ASSERT_TRUE(lock.has_value());
+  const auto second = StateDirectory::open(temp.path())->lock_service();
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, ErrorCode::locked);
+  EXPECT_THAT(second.error().message, HasSubstr("(pid " + std::to_string(getpid()) + ") uses the state directory '" + temp.path().string() + "'"));
+  EXPECT_THAT(second.error().hint, HasSubstr("stop it"));
+  lock = Error{};  // released
+  EXPECT_TRUE(directory->lock_service().has_value());
+}
+
+TEST(StateDirectory, a_service_that_was_killed_is_in_nobodys_way) {
+  const TempDir temp;
+  const auto directory = StateDirectory::open(temp.path());
+  const int status = in_child([&] {
+    const auto lock = directory->lock_service();
+    if (lock) raise(SIGKILL);
+    return 1;
+  });
+  EXPECT_TRUE(testing::was_killed(status));
+  EXPECT_TRUE(directory->lock_service().has_value());
+}
+
+TEST(StateDirectory, the_place_of_plans_is_made_when_it_is_asked_for) {
+  const TempDir temp;
+  const auto directory = StateDirectory::open(temp.path());
+  EXPECT_FALSE(fs::exists(temp.path() / "plans"));
+  EXPECT_EQ(directory->remove_old_plans(SystemClock().now()), 0U);
+  ASSERT_TRUE(directory->plans().has_value());
+  EXPECT_EQ(*directory->plans(), temp.path() / "plans");
+  EXPECT_EQ(fs::status(temp.path() / "plans").permissions(), fs::perms(0700));
+  fs::remove(temp.path() / "plans");
+  write_file(temp.path() / "plans", "in the way");
+  EXPECT_EQ(directory->plans().error().code, ErrorCode::invalid_argument);
+}
+
+TEST(StateDirectory, plans_are_removed_after_two_days) {
+  const TempDir temp;
+  const auto directory = StateDirectory::open(temp.path());
+  const fs::path plans = *directory->plans();
+  write_file(plans / "a.plan", "x");
+  write_file(plans / "b.plan", "x");
+  fs::create_directory(plans / "not-ours");
+  const Timestamp now = SystemClock().now();
+  const timespec old[] = {{0, UTIME_OMIT}, {std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count() - 49 * 3600, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, (plans / "a.plan").c_str(), old, 0), 0);
+  EXPECT_EQ(directory->remove_old_plans(now), 1U);
+  EXPECT_FALSE(fs::exists(plans / "a.plan"));
+  EXPECT_TRUE(fs::exists(plans / "b.plan"));
+  EXPECT_EQ(directory->remove_old_plans(now + std::chrono::hours(49)), 1U);
+  EXPECT_TRUE(fs::exists(plans / "not-ours"));
 }
 
 TEST(StateDirectory, lock_of_a_killed_process_is_free) {

@@ -202,6 +202,10 @@ TEST_P(StateContract, run_is_replaced_by_its_end_and_survives) {
   report.dry_run = true;
   report.completed_at = clock_.now() + minutes(1) + std::chrono::nanoseconds(7);
   report.error = "one key failed";
+  report.trigger = "schedule nightly";
+  report.scanned = {"raw"};
+  report.sweeps["raw"] = {.wall = std::chrono::seconds(5), .recheck = minutes(1), .compare = minutes(2), .journal = minutes(3),
+                          .remove = minutes(4), .workers = 6};
   report.buckets.clear();
   BucketFigures& figures = report.buckets["raw"];
   std::uint64_t n = 1;
@@ -226,6 +230,9 @@ TEST_P(StateContract, run_is_replaced_by_its_end_and_survives) {
   EXPECT_EQ((*read)->completed_at, report.completed_at);
   EXPECT_EQ((*read)->error, "one key failed");
   EXPECT_EQ((*read)->buckets, report.buckets);
+  EXPECT_EQ((*read)->trigger, "schedule nightly");
+  EXPECT_EQ((*read)->scanned, report.scanned);
+  EXPECT_EQ((*read)->sweeps, report.sweeps);
   EXPECT_FALSE(history().run("r2")->has_value());
 }
 
@@ -256,6 +263,10 @@ TEST_P(StateContract, last_figures_come_from_the_last_scan_that_ended) {
   EXPECT_EQ((*history().last_figures("raw"))->total_objects, 20U);
   EXPECT_FALSE(history().last_figures("audio")->has_value());
   save(7, RunStatus::success, 0, "scan");  // the bucket is empty now
+  EXPECT_EQ((*history().last_figures("raw"))->total_objects, 0U);
+  save(8, RunStatus::success, 80, "cleanup");
+  EXPECT_EQ((*history().last_figures("raw"))->total_objects, 80U);
+  save(9, RunStatus::success, 0, "cleanup");
   EXPECT_EQ((*history().last_figures("raw"))->total_objects, 0U);
 }
 

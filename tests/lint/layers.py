@@ -13,12 +13,12 @@ THIRD_PARTY = {
     "tl/expected.hpp": {"base"}, "fmt/": {"base"},
     "utf8proc.h": {"model"}, "xxhash.h": {"base"},
     "sqlite3.h": {"io"}, "openssl/": {"io"}, "curl/": {"net"}, "libpq-fe.h": {"refs"}, "pugixml.hpp": {"store"},
-    "emmintrin.h": {"store"}, "cctz/": {"schedule"},
+    "emmintrin.h": {"store"}, "cctz/": {"schedule"}, "microhttpd.h": {"httpd"},
     "nlohmann/": {"refs", "store", "app", "daemon", "cli"}, "CLI/": {"cli"}, "yaml-cpp/": {"app"},
     "gtest/": {"tests"}, "gmock/": {"tests"}, "rapidcheck": {"tests"},
 }
 SYSTEM = re.compile(r"^([a-z_]+|(sys|linux|netinet|arpa)/\w+\.h|"
-                    r"(dirent|fcntl|grp|malloc|netdb|poll|pthread|pwd|sched|signal|stdlib|termios|unistd)\.h)$")
+                    r"(dirent|fcntl|grp|netdb|poll|pthread|pwd|sched|signal|stdlib|termios|unistd)\.h)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 

@@ -4,8 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-SUFFIXES = {".cc", ".h", ".in", ".txt", ".cmake", ".md", ".yaml", ".json", ".py", ".sh", ".sql", ""}
-FOLDERS = [".ci", "bench", "cmake", "cmd", "docs", "examples", "src", "tests", "tools"]
+SUFFIXES = {".cc", ".h", ".in", ".txt", ".cmake", ".md", ".yaml", ".json", ".py", ".sh", ".sql", ".service", ".conf", ".example", ""}
+FOLDERS = [".ci", "bench", "cmake", "cmd", "deploy", "docs", "examples", "src", "tests", "tools"]
 # Recorded output and inputs of tests are as they are.
 DATA = re.compile(r"^tests/(golden|fuzz/corpus|contract/s3_imposter)/.*(?<!\.py)(?<!\.cc)(?<!CMakeLists\.txt)$|__pycache__|\.pytest_cache")
 RULES = [

@@ -54,6 +54,20 @@ install_packages() {
   logged as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
+# Runs a command that may install servers, without starting them: nobody asked for that.
+without_starting() {
+  local policy=/usr/sbin/policy-rc.d status=0
+  if [ -e "$policy" ]; then
+    "$@"
+    return
+  fi
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod 755 "$policy"
+  ("$@") || status=$?
+  as_root rm -f "$policy"
+  return "$status"
+}
+
 # Runs a command that may install Debian's postgresql, which would make and start a cluster of its own that nobody asked for.
 without_cluster() {
   local settings=/etc/postgresql-common/createcluster.conf

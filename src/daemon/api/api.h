@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/config/config.h"
 #include "daemon/board.h"
@@ -34,14 +35,17 @@ struct ApiContext {
   std::function<bool()> loopback_only;                         // whether the server is bound to loopback: the Host header is checked then
 };
 
-// Everything the service answers over HTTP: /livez, /readyz, /metrics, /metrics/storage, /api/v1/..., and a page at / that says what there is.
-// Handles what is quick at once; what asks stores or databases (explain, doctor, candidates of plans) goes to worker threads of its own, at most 4 at one
-// time (429 beyond 32 waiting). Thread-safe.
+// Everything the service answers over HTTP: /livez, /readyz, /metrics, /metrics/storage, /api/v1/..., and a page at / that says what there is
+// (docs/api.md; openapi.json). Handles what is in memory at once; what reads the state directory (2 threads), asks stores or databases (4) or is doctor (1)
+// goes to threads of its own, each kind bounded: 429 if too many wait already. What changes something needs the token. Thread-safe.
 class Api {
  public:
   explicit Api(ApiContext context);
-  ~Api();  // waits for the workers
+  ~Api();  // asks what is under way to end and waits for it; what still waits is answered 503. Streams must have ended before
   void handle(const ServerRequest& request, std::function<void(ServerResponse)> respond);
+
+  // "GET /api/v1/runs/{id}", ...
+  std::vector<std::string> routes() const;
 
  private:
   class Impl;

@@ -17,7 +17,7 @@ constexpr std::uint64_t kLeastParts = 2;
 // Pages are not announced: they come by the thousand.
 constexpr std::chrono::milliseconds kLookAgain{10};
 
-bool is_inside(std::string_view key, const std::string& until) { return until.empty() || key <= until; }
+bool is_past(std::string_view key, const std::string& until) { return !until.empty() && key > until; }
 
 }  // namespace
 
@@ -123,7 +123,7 @@ void RangePool::cut_largest(std::unique_lock<std::mutex>& lock) {
   if (!is_cut || !work.is_under_way) return;
   // It went on meanwhile: what it has passed is its own.
   auto kept = parts->begin();
-  while (kept != parts->end() && !is_inside(work.position, kept->until)) ++kept;
+  while (kept != parts->end() && is_past(work.position, kept->until)) ++kept;
   if (kept == parts->end() || kept + 1 == parts->end()) return;
   work.until = kept->until;
   for (auto part = parts->end() - 1; part != kept; --part) {
@@ -135,7 +135,7 @@ void RangePool::cut_largest(std::unique_lock<std::mutex>& lock) {
 RangePool::Share RangePool::advance(Work& work, const ObjectPage& page) {
   const std::scoped_lock lock(mutex_);
   std::size_t keys = page.size();
-  while (keys > 0 && !is_inside(page[keys - 1].key, work.until)) --keys;
+  while (keys > 0 && is_past(page[keys - 1].key, work.until)) --keys;
   if (keys > 0) work.position = page[keys - 1].key;
   work.keys += keys;
   return {keys, keys < page.size() || (!work.until.empty() && work.position == work.until)};

@@ -95,8 +95,7 @@ class RangeScan {
     if (keys_.empty()) return {};
     // They rise, so the ends tell of all.
     for (const std::string_view key : {keys_.front(), keys_.back()}) {
-      const bool is_inside = key > range.after && (range.until.empty() || key <= range.until) && key.starts_with(range.prefix);
-      if (!is_inside) return misplaced(key, "outside the range asked for");
+      if (!range.holds(key)) return misplaced(key, "outside the range asked for");
     }
     last_key_ = keys_.back();
     has_last_ = true;
@@ -167,10 +166,9 @@ class RangeScan {
   std::string record_;
 };
 
-// Where the cuts are known beforehand, the first request of each range goes out at once.
-// What was listed before belongs to the first range.
-std::vector<ListRange> ranges_of(ObjectReader& store, const BucketPolicy& policy, const ReferenceSnapshot& snapshot,
-                                         std::uint64_t expected_keys, unsigned wanted, const EarlyPages& early) {
+// Where the cuts are known beforehand, the first request of each range goes out at once. What was listed early belongs to the first range.
+std::vector<ListRange> ranges_of(ObjectReader& store, const BucketPolicy& policy, const ReferenceSnapshot& snapshot, std::uint64_t expected_keys,
+                                 unsigned wanted, const EarlyPages& early) {
   const std::vector<std::string>& sample = snapshot.key_sample();
   std::vector<ListRange> ranges;
   for (const std::string& prefix : policy.prefixes) {

@@ -24,9 +24,8 @@ std::size_t character_end(std::string_view text, std::size_t at) {
   return at;
 }
 
-bool is_inside(const ListRange& range, std::string_view key) {
-  return key.starts_with(range.prefix) && key > range.after && (range.until.empty() || key < range.until);
-}
+// A cut leaves something on both sides.
+bool is_inside(const ListRange& range, std::string_view key) { return range.holds(key) && key != range.until; }
 
 double weight_of(std::span<const Stem> names) {
   double sum = 0;

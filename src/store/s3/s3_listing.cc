@@ -178,17 +178,16 @@ std::size_t S3Listing::siblings_before(std::string_view directory, const ObjectP
 void S3Listing::keep_range(ObjectPage& page) const {
   if (page.empty()) return;
   const std::string_view first = page[0].key, last = page[page.size() - 1].key;
-  const bool is_inside = first > range_.after && first.starts_with(range_.prefix) && !is_behind(last);
+  const bool is_inside = range_.holds(first) && range_.holds(last);
   const bool may_be_reserved = first <= kLastReserved && last >= kFirstReserved;
   if (is_inside && !may_be_reserved) return;
   page.keep_if([&](const ObjectView& object) {
-    return !is_behind(object.key) && object.key.starts_with(range_.prefix) && object.key > range_.after && !is_reserved_key(object.key);
+    return range_.holds(object.key) && !is_reserved_key(object.key);
   });
 }
 
 bool S3Listing::is_behind(std::string_view key) const {
-  if (!range_.until.empty() && key > range_.until) return true;
-  return key > range_.prefix && !key.starts_with(range_.prefix);
+  return range_.ends_before(key) || (key > range_.prefix && !key.starts_with(range_.prefix));
 }
 
 }  // namespace heimdall

@@ -1,0 +1,271 @@
+#include "daemon/service.h"
+
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "app/look_up_secret.h"
+#include "app/open_checks.h"
+#include "base/format.h"
+#include "base/guarded.h"
+#include "base/text.h"
+#include "daemon/api/api.h"
+#include "daemon/board.h"
+#include "daemon/dependencies.h"
+#include "daemon/event_log.h"
+#include "daemon/notify.h"
+#include "daemon/perform.h"
+#include "daemon/runner.h"
+#include "daemon/scheduler.h"
+#include "daemon/upkeep.h"
+#include "httpd/http_server.h"
+#include "state/state_database.h"
+#include "state/state_directory.h"
+
+namespace heimdall {
+
+namespace {
+
+// A sweep ends with its batch. What takes longer is cut off: its journal says what is in doubt, and the next start looks it up.
+constexpr std::chrono::milliseconds kLongestEnd = std::chrono::seconds(12);
+
+std::shared_ptr<const Config> shared(Config config) { return std::make_shared<const Config>(std::move(config)); }
+
+std::vector<BucketBoard> boards_of(const Config& config) {
+  std::vector<BucketBoard> boards;
+  for (const BucketConfig& bucket : config.buckets) {
+    BucketBoard board;
+    board.name = bucket.policy.name;
+    board.store = bucket.store;
+    board.description = bucket.description;
+    board.mode = bucket.policy.mode == Mode::remove ? "delete" : "report";
+    boards.push_back(std::move(board));
+  }
+  return boards;
+}
+
+std::vector<Schedule> schedules_of(const Config& config) {
+  std::vector<Schedule> schedules;
+  for (const ScheduleConfig& entry : config.schedules) {
+    Schedule schedule{.name = entry.name, .task = entry.task == ScheduledTask::cleanup ? Task::cleanup : Task::stats, .timing = entry.timing};
+    schedule.buckets = entry.buckets;
+    schedule.jitter = entry.jitter;
+    schedule.retries = entry.retries;
+    schedules.push_back(std::move(schedule));
+  }
+  return schedules;
+}
+
+class StoredMarks final : public ScheduleMarks {
+ public:
+  explicit StoredMarks(StateDatabase& state) : state_(state) {}
+  Result<std::optional<Timestamp>> mark(std::string_view schedule) override { return state_.schedule_mark(schedule); }
+  Result<void> save_mark(std::string_view schedule, Timestamp due) override { return state_.save_schedule_mark(schedule, due); }
+
+ private:
+  StateDatabase& state_;
+};
+
+// Metrics tell of the lines of the log, too.
+class CountedLog final : public Log {
+ public:
+  CountedLog(Log& log, Metrics& metrics) : log_(log), metrics_(metrics) {}
+  void write(LogLevel level, std::string_view event, std::string_view message, std::span<const LogField> fields) override {
+    metrics_.log_line(level);
+    log_.write(level, event, message, fields);
+  }
+  bool takes(LogLevel level) const override { return log_.takes(level); }
+
+ private:
+  Log& log_;
+  Metrics& metrics_;
+};
+
+// Everything a running service consists of, in the order in which it depends on each other.
+class Service {
+ public:
+  static Result<std::unique_ptr<Service>> start(ServiceOptions& options) {
+    TRY_ASSIGN(StateDirectory directory, StateDirectory::open(options.config.state));
+    TRY_ASSIGN(FileLock lock, directory.lock_service());
+    TRY_ASSIGN(StateDatabase::Opened opened, StateDatabase::open(directory, options.clock));
+    if (directory.created()) {
+      options.log.warning("state.created", format("the state directory '{}' did not exist and was created; grace starts now", directory.root().string()));
+    }
+    if (!opened.warning.empty()) options.log.warning("state.damaged", opened.warning);
+    TRY(opened.database->mark_interrupted_runs());
+    auto service = std::unique_ptr<Service>(new Service(options, std::move(directory), std::move(lock), std::move(opened.database)));
+    TRY(service->load_figures());
+    TRY(service->listen());
+    service->scheduler_.start();
+    service->begin_upkeep();
+    return service;
+  }
+
+  ~Service() {
+    // The other way round than they were started; the runs end while somebody can still watch them.
+    upkeep_.reset();
+    runner_.stop();
+    server_.reset();
+  }
+
+  const HttpServer& server() const { return *server_; }
+
+  // What systemctl status shows.
+  std::string status() const {
+    const auto live = runner_.all_live();
+    if (live.empty()) return "idle";
+    const LiveRun& run = live.front();
+    if (!run.started || run.phase.empty()) return format("{} {}", to_string(run.request.task), run.run_id);
+    const std::string of = run.expected ? format(" of {}", with_thousands(*run.expected)) : "";
+    return format("{}: {} {}, {}{}", to_string(run.request.task), run.phase, run.bucket, with_thousands(run.done), of);
+  }
+
+  void reload() {
+    auto loaded = options_.reload();
+    if (!loaded) {
+      log_.error("config.refused", "the configuration was not taken, the one before stays: " + loaded.error().message,
+                         {{"hint", loaded.error().hint}});
+      metrics_.reloaded(false, options_.clock.now());
+      return;
+    }
+    const auto before = config();
+    if (loaded->state != before->state || listen_of(*loaded) != listen_of(*before)) {
+      log_.warning("config.needs_restart", "`state` and `http: {listen}` stay as they are until the service is started again");
+      loaded->state = before->state;
+    }
+    const auto now_valid = shared(std::move(*loaded));
+    *config_.lock() = now_valid;
+    board_.replace(boards_of(*now_valid));
+    if (auto figures = load_figures(); !figures) log_.warning("state.unreadable", figures.error().message);
+    scheduler_.replace(schedules_of(*now_valid));
+    dependencies_.replace(dependencies_of(*now_valid));
+    metrics_.reloaded(true, options_.clock.now());
+    log_.info("config.reloaded", format("'{}' was read again", now_valid->path.string()));
+  }
+
+  void end_runs() { runner_.stop(); }
+
+ private:
+  Service(ServiceOptions& options, StateDirectory directory, FileLock lock, std::unique_ptr<StateDatabase> state)
+      : options_(options),
+        metrics_(options.clock.now()),
+        log_(options.log, metrics_),
+        lock_(std::move(lock)),
+        directory_(std::move(directory)),
+        state_(std::move(state)),
+        config_(shared(std::move(options.config))),
+        events_(options.clock),
+        board_(boards_of(*config())),
+        marks_(*state_),
+        runner_(make_perform({[this] { return config(); }, *state_, options.clock, log_, &metrics_}), options.clock, log_, events_,
+                [this](const RunReport& report) { save(report); }),
+        scheduler_(schedules_of(*config()), marks_, runner_, options.clock, log_),
+        dependencies_(dependencies_of(*config()), {}, options.clock, log_) {
+    runner_.watch(board_);
+    runner_.watch(metrics_);
+    api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, metrics_, *state_,
+                                            directory_, options.clock, log_, [this] { return token(); }, [this] { return loopback_only_; }});
+  }
+
+  void begin_upkeep() {
+    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, metrics_, options.clock,
+                                                     log_});
+  }
+
+  std::shared_ptr<const Config> config() { return *config_.lock(); }
+  static std::string listen_of(const Config& config) { return config.http.value_or(HttpConfig{}).listen; }
+
+  Result<std::optional<std::string>> token() {
+    const auto now_valid = config();
+    if (!now_valid->http) return std::optional<std::string>();
+    return look_up_secret(now_valid->http->token, "token", options_.environment);
+  }
+
+  void save(const RunReport& report) {
+    if (auto saved = state_->save_run(report); !saved) {
+      log_.error("run.not_saved", "the report of a run could not be written: " + saved.error().message, {{"run_id", report.run_id}});
+    }
+  }
+
+  // The figures of the last complete scans, so that metrics go on where they were.
+  Result<void> load_figures() {
+    for (const BucketBoard& bucket : board_.buckets()) {
+      if (bucket.measured_at) continue;
+      TRY_ASSIGN(const auto measured, state_->last_measured(bucket.name));
+      if (measured) board_.set_figures(bucket.name, measured->figures, measured->at);
+    }
+    return {};
+  }
+
+  std::vector<Dependency> dependencies_of(const Config& config) {
+    std::vector<Dependency> all;
+    all.push_back({"state", "state", [this](std::stop_token) -> Result<void> { return state_->check_writable(); }});
+    for (DependencyCheck& check : dependency_checks(config, options_.clock, &metrics_)) all.push_back({check.kind, check.name, std::move(check.check)});
+    return all;
+  }
+
+  Result<void> listen() {
+    HttpServerOptions http;
+    http.listen = listen_of(*config());
+    TRY_ASSIGN(server_, HttpServer::start(http, [this](const ServerRequest& request, std::function<void(ServerResponse)> respond) {
+                 api_->handle(request, std::move(respond));
+               }));
+    loopback_only_ = server_->is_loopback();
+    return {};
+  }
+
+  ServiceOptions& options_;
+  Metrics metrics_;
+  CountedLog log_;
+  FileLock lock_;
+  StateDirectory directory_;
+  std::unique_ptr<StateDatabase> state_;
+  Guarded<std::shared_ptr<const Config>> config_;
+  EventLog events_;
+  Board board_;
+  StoredMarks marks_;
+  Runner runner_;
+  Scheduler scheduler_;
+  Dependencies dependencies_;
+  std::unique_ptr<Api> api_;
+  std::unique_ptr<Upkeep> upkeep_;
+  std::atomic<bool> loopback_only_ = true;
+  std::unique_ptr<HttpServer> server_;
+};
+
+}  // namespace
+
+Result<void> serve(ServiceOptions options) {
+  const ServiceManager manager = ServiceManager::from(options.environment);
+  TRY_ASSIGN(std::unique_ptr<Service> service, Service::start(options));
+  options.log.info("service.ready", format("listening on http://{}", service->server().address()), {{"listen", service->server().address()}});
+  manager.ready(service->status());
+
+  const auto turn = manager.watchdog().value_or(std::chrono::seconds(10));
+  while (true) {
+    const auto command = options.next_command(turn);
+    if (command == ServiceCommand::stop) break;
+    if (command == ServiceCommand::reload) {
+      manager.reloading();
+      service->reload();
+      manager.ready(service->status());
+    }
+    manager.alive();
+    manager.status(service->status());
+  }
+
+  options.log.info("service.stopping", "asked to stop: the batch under way is finished first");
+  manager.stopping(kLongestEnd + std::chrono::seconds(3));
+  auto ended = std::async(std::launch::async, [&] { service->end_runs(); });
+  if (ended.wait_for(kLongestEnd) != std::future_status::ready) {
+    options.log.warning("service.cut", "a request to a store or database did not end in time; what is in doubt is in the journal, the next start looks it up");
+    std::_Exit(0);
+  }
+  service.reset();
+  options.log.info("service.stopped", "stopped");
+  return {};
+}
+
+}  // namespace heimdall

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "app/config/config.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/board.h"
+#include "daemon/runner.h"
+#include "ports/store_traffic.h"
+#include "state/state_database.h"
+#include "state/state_directory.h"
+
+namespace heimdall {
+
+// What has to be done now and then, on a thread of its own: looks up what a killed run left in doubt as soon as its store answers, reads how full the disks of
+// the stores are, and forgets what the history need not keep. Borrows what it is given.
+class Upkeep {
+ public:
+  struct Parts {
+    std::function<std::shared_ptr<const Config>()> config;
+    Runner& runner;
+    Board& board;
+    StateDatabase& state;
+    const StateDirectory& directory;
+    StoreTraffic& traffic;
+    Clock& clock;
+    Log& log;
+  };
+  explicit Upkeep(Parts parts);
+  // Waits for what is under way.
+  ~Upkeep();
+
+ private:
+  void work(std::stop_token stop);
+  void settle_doubts();
+  void read_disks();
+  void forget_old(std::stop_token stop);
+
+  Parts parts_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread thread_;
+};
+
+}  // namespace heimdall
