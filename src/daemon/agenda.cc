@@ -64,6 +64,8 @@ std::chrono::nanoseconds longest_interval(const Timing& timing, Timestamp now) {
 }  // namespace
 
 struct Agenda::Entry {
+  explicit Entry(Schedule its_schedule) : schedule(std::move(its_schedule)) {}
+
   Schedule schedule;
   bool is_ready = false;                 // its mark was read
   Timestamp due{};                       // the next one
@@ -89,7 +91,7 @@ struct Agenda::Entry {
 
 Agenda::Agenda(std::vector<Schedule> schedules, ScheduleMarks& marks, Log& log, Submit submit, std::uint64_t jitter_seed)
     : marks_(marks), log_(log), submit_(std::move(submit)), jitter_seed_(jitter_seed) {
-  for (Schedule& schedule : schedules) entries_.push_back(Entry{.schedule = std::move(schedule)});
+  for (Schedule& schedule : schedules) entries_.emplace_back(std::move(schedule));
 }
 
 Agenda::~Agenda() = default;
@@ -103,7 +105,7 @@ Timestamp Agenda::tick(Timestamp now) {
     else if (stepped_back) notice_step_back(entry, now);
     if (std::exchange(entry.missed_one, false)) make_up(entry, now);
     else if (entry.starts_at() <= now) come_due(entry, now);
-    else if (entry.retry_at && *entry.retry_at <= now) retry(entry, now);
+    else if (entry.retry_at && *entry.retry_at <= now) retry(entry);
     again = std::min(again, entry.starts_at());
     if (entry.retry_at) again = std::min(again, *entry.retry_at);
   }
@@ -135,7 +137,8 @@ void Agenda::make_up(Entry& entry, Timestamp now) {
   const Passed passed = passed_until(timing, timing.next_after(*entry.last_due), now);
   entry.missed += passed.times;
   log_.warning("schedule.missed",
-               format("{} of schedule '{}' passed while the service was not running; one run makes up for it", count_of(passed.times, "due time"), entry.schedule.name),
+               format("{} of schedule '{}' passed while the service was not running; one run makes up for it",
+                      count_of(passed.times, "due time"), entry.schedule.name),
                {{"schedule", entry.schedule.name}, text_field("due", rfc3339(passed.last)), {"missed", passed.times}});
   start(entry, passed.last, now);
 }
@@ -204,7 +207,8 @@ void Agenda::run_ended(const std::string& run_id, const RunOutcome& outcome, Tim
   const bool tries_left = entry.attempts < std::min(entry.schedule.retries, kMostRetries);
   if (tries_left && now + entry.backoff < entry.starts_at()) {
     entry.retry_at = now + entry.backoff;
-    log_.warning("schedule.retry", format("the run of schedule '{}' failed for a reason that may pass: it is tried again in {}", name, human_duration(entry.backoff)),
+    log_.warning("schedule.retry",
+                 format("the run of schedule '{}' failed for a reason that may pass: it is tried again in {}", name, human_duration(entry.backoff)),
                  {{"schedule", name}, {"run_id", run_id}, {"attempt", std::int64_t{entry.attempts} + 1}, text_field("at", rfc3339(*entry.retry_at))});
   } else {
     log_.warning("schedule.gave_up", format("the run of schedule '{}' failed, and is not tried again before it is due next", name),
@@ -212,14 +216,15 @@ void Agenda::run_ended(const std::string& run_id, const RunOutcome& outcome, Tim
   }
 }
 
-void Agenda::retry(Entry& entry, Timestamp now) {
+void Agenda::retry(Entry& entry) {
   entry.retry_at.reset();
   ++entry.attempts;
   ++entry.retried;
   const std::string& name = entry.schedule.name;
   auto run_id = submit_(entry.request());
   if (!run_id) {
-    log_.warning("schedule.gave_up", format("schedule '{}' was to be tried again, and its run could not be begun: {}", name, run_id.error().message), {{"schedule", name}});
+    log_.warning("schedule.gave_up", format("schedule '{}' was to be tried again, and its run could not be begun: {}", name, run_id.error().message),
+                 {{"schedule", name}});
     return;
   }
   entry.is_live = true;
@@ -233,7 +238,8 @@ void Agenda::replace(std::vector<Schedule> schedules, Timestamp now) {
   for (Schedule& schedule : schedules) {
     const auto old = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.schedule.name == schedule.name; });
     if (old == entries_.end()) {
-      Entry& entry = entries.emplace_back(Entry{.schedule = std::move(schedule), .is_ready = true});
+      Entry& entry = entries.emplace_back(std::move(schedule));
+      entry.is_ready = true;
       aim(entry, now);
       continue;
     }

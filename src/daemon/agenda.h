@@ -82,7 +82,7 @@ class Agenda {
   void come_due(Entry& entry, Timestamp now);
   void make_up(Entry& entry, Timestamp now);
   void start(Entry& entry, Timestamp due, Timestamp now);
-  void retry(Entry& entry, Timestamp now);
+  void retry(Entry& entry);
   void take_care_of(Entry& entry, Timestamp due, Timestamp now);
   void aim(Entry& entry, Timestamp after) const;
 

@@ -60,11 +60,21 @@ RunOutcome recover_doubts(Workspace& workspace, RunContext& context) {
   return outcome;
 }
 
+RunOutcome plan_to_file(Workspace& workspace, const RunRequest& request, RunContext& context) {
+  std::filesystem::path path = request.plan;
+  if (path.empty()) {
+    auto folder = workspace.directory().plans();
+    if (!folder) return failed(std::move(folder).error());
+    path = *folder / (context.run_id + ".plan");
+  }
+  return make_plan(workspace, path, request.selection, context);
+}
+
 RunOutcome do_task(Workspace& workspace, const RunRequest& request, RunContext& context) {
   switch (request.task) {
     case Task::cleanup: return cleanup(workspace, {request.selection, request.dry_run}, context);
     case Task::stats: return take_stats(workspace, context);
-    case Task::plan: return make_plan(workspace, request.plan, request.selection, context);
+    case Task::plan: return plan_to_file(workspace, request, context);
     case Task::apply: return carry_out_file(workspace, request.plan, context);
     case Task::recover: return recover_doubts(workspace, context);
   }

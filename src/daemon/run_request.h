@@ -22,7 +22,7 @@ struct RunRequest {
   RunReport::DryRun dry_run = RunReport::DryRun::no;
   std::vector<std::string> buckets = {};  // none: all
   std::string trigger = "api";            // "api", "schedule NAME", or what of the service asked
-  std::filesystem::path plan = {};        // plan: where to write it; apply: which one
+  std::filesystem::path plan = {};        // plan: where to write it (none: plans() of the state directory, by the run's id); apply: which one
   Selection selection = {};               // plan
   std::vector<Guard> accepted = {};       // plan
 };

@@ -20,8 +20,9 @@ void Exchange::wake() {
   wake_locked();
 }
 
-void Exchange::leave() {
+void Exchange::leave_if_asleep() {
   const std::lock_guard lock(mutex_);
+  if (!sleeping_) return;
   left_ = true;
   wake_locked();
 }
@@ -31,11 +32,6 @@ void Exchange::beat(Time silent_since) {
   if (!stream_ || !sleeping_ || said_at_ > silent_since) return;
   beat_due_ = true;
   wake_locked();
-}
-
-bool Exchange::sleeps() {
-  const std::lock_guard lock(mutex_);
-  return sleeping_;
 }
 
 void Exchange::wake_locked() {

@@ -34,11 +34,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void answer(ServerResponse response);
   // Lets a sleeping one look again; one that is about to sleep stays awake.
   void wake();
-  // The client has left.
-  void leave();
+  // The client has left: a sleeping one is given up. One that is awake is about to find out.
+  void leave_if_asleep();
   // Wakes a stream that has said nothing since `silent_since`.
   void beat(Time silent_since);
-  bool sleeps();
 
   // The rest is for the connection's own thread.
   // The answer, once. Without one the exchange has fallen asleep, or nobody waits for it any more and the connection is to be closed.

@@ -76,16 +76,35 @@ struct Connection {
   std::atomic<bool> receiving = true;               // no whole request is here yet
   std::atomic<steady_clock::time_point> since{};    // of receiving
   std::shared_ptr<Exchange> exchange;               // set and reset under the lock of the connections
+  std::optional<steady_clock::time_point> left_at;  // when it was first seen to have closed its side; the watcher's
 
   // Of the request at hand, for the connection's thread alone.
   Step step = Step::head;
   const char* target_place = nullptr;
+  char* value_place = nullptr;   // see leave_encoded()
+  char* behind_value = nullptr;
   std::string target;
   RequestHead head;
   ServerRequest request;
   bool close_after = false;
   bool counted = false;  // among the answers under way
 };
+
+// Called by libmicrohttpd with the target, which is decoded by us. Parts of a query come here only if a NUL hid its '?' from first_line(), and the request will be refused.
+// Until then the list of parameters must end with the first one: in 0.9.75 one that fills the memory of its connection is a crash or a loop without end.
+// The name comes first, then its value if it has one; behind them, in the same writable line, stands what would be the next one, or the version.
+std::size_t leave_encoded(Connection& connection, char* text) {
+  const std::size_t length = std::strlen(text);
+  if (text == connection.target_place) return length;
+  if (text == connection.value_place) {
+    *connection.behind_value = '\0';
+  } else {
+    connection.value_place = text + length + 1;
+    connection.behind_value = connection.value_place + std::strlen(connection.value_place) + 1;
+    *connection.value_place = '\0';
+  }
+  return length;
+}
 
 // Answers in the stead of a handler that lets go of its `respond`.
 class Reply {
@@ -160,6 +179,8 @@ class HttpServer::Impl {
 
   std::atomic<ServerPhase> phase_ = ServerPhase::serving;
   std::atomic<unsigned> open_ = 0;
+  std::atomic<unsigned> taken_ = 0;  // handed to libmicrohttpd and not closed yet
+  const unsigned most_connections_ = allowed_connections(options_.max_connections);
   std::atomic<unsigned> threads_named_ = 0;
 
   std::mutex connections_mutex_;
@@ -184,7 +205,8 @@ Result<void> HttpServer::Impl::run() {
     items.push_back({option, reinterpret_cast<std::intptr_t>(function), this});
   };
   number(MHD_OPTION_CONNECTION_MEMORY_LIMIT, static_cast<std::intptr_t>(options_.max_head_bytes + kMemoryBesideHead));
-  number(MHD_OPTION_CONNECTION_LIMIT, allowed_connections(options_.max_connections));
+  // Its own limit must never be met: it counts late, and 0.9.75 then leaves the file of the connection too many open. Each thread gets a part of it.
+  number(MHD_OPTION_CONNECTION_LIMIT, static_cast<std::intptr_t>(most_connections_ + 1) * std::max(options_.threads, 1U));
   number(MHD_OPTION_CONNECTION_TIMEOUT, std::max<std::intptr_t>(1, options_.idle_timeout.count()));
   if (options_.threads > 1) number(MHD_OPTION_THREAD_POOL_SIZE, options_.threads);
   callback(MHD_OPTION_NOTIFY_CONNECTION,
@@ -201,13 +223,7 @@ Result<void> HttpServer::Impl::run() {
     if (*context != nullptr) self(server).completed(*static_cast<Connection*>(*context));
     *context = nullptr;
   });
-  callback(MHD_OPTION_UNESCAPE_CALLBACK, +[](void*, MHD_Connection* connection, char* text) {
-    // The target is decoded by us. Parts of a query are only seen here if a NUL hid its '?' from first_line(): such a connection is ended, because libmicrohttpd
-    // 0.9.75 would go round without end once its memory for them is full.
-    const Connection& record = record_of(connection);
-    if (text != record.target_place) shutdown(record.fd, SHUT_RDWR);
-    return std::strlen(text);
-  });
+  callback(MHD_OPTION_UNESCAPE_CALLBACK, +[](void*, MHD_Connection* connection, char* text) { return leave_encoded(record_of(connection), text); });
   number(MHD_OPTION_END, 0);
 
   // Without a listening socket of its own: at the limit of files it would accept in a busy loop. Without MHD_USE_ERROR_LOG it writes no lines.
@@ -243,9 +259,12 @@ void HttpServer::Impl::accept_all(const std::stop_token& stop) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
     const int fd = accept4(listener_.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) {
-      // Closes it if there are too many.
-      MHD_add_connection(daemon_, fd, reinterpret_cast<const sockaddr*>(&peer), size);
+    if (fd >= 0 && taken_ >= most_connections_) {
+      close(fd);
+    } else if (fd >= 0) {
+      ++taken_;
+      // Closes it if it cannot take it.
+      if (MHD_add_connection(daemon_, fd, reinterpret_cast<const sockaddr*>(&peer), size) != MHD_YES) --taken_;
     } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
       // Files or memory are lacking. Who waits to be accepted keeps poll() from waiting; only time helps.
       wait_to_accept(kWaitForFiles, 0);
@@ -268,23 +287,28 @@ void HttpServer::Impl::watch(const std::stop_token& stop) {
 // A connection's file stays open while it is in the list.
 void HttpServer::Impl::look_at_clients() {
   const auto now = steady_clock::now();
-  std::vector<pollfd> files;
-  std::vector<Exchange*> sleepers;
   const std::lock_guard lock(connections_mutex_);
-  for (Connection* connection : connections_) {
-    if (connection->receiving) {
-      if (now - connection->since.load() > options_.receive_timeout) shutdown(connection->fd, SHUT_RDWR);
-    } else if (connection->exchange && connection->exchange->sleeps()) {
-      files.push_back({connection->fd, POLLRDHUP, 0});
-      sleepers.push_back(connection->exchange.get());
-    }
-  }
-  if (files.empty() || poll(files.data(), files.size(), 0) < 0) return;
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    if (files[i].revents != 0) {
-      sleepers[i]->leave();
-    } else {
-      sleepers[i]->beat(now - options_.heartbeat);
+  const std::vector<Connection*> connections(connections_.begin(), connections_.end());
+  std::vector<pollfd> files;
+  files.reserve(connections.size());
+  for (const Connection* connection : connections) files.push_back({connection->fd, POLLRDHUP, 0});
+  if (poll(files.data(), files.size(), 0) < 0) return;
+  for (std::size_t i = 0; i < connections.size(); ++i) {
+    Connection& connection = *connections[i];
+    const bool has_left = files[i].revents != 0;
+    if (has_left && !connection.left_at) connection.left_at = now;
+    if (connection.receiving) {
+      // libmicrohttpd reads what has come before such an end by itself, but misses the end if it comes together with the last bytes.
+      const auto since = connection.since.load();
+      if (now - since > options_.receive_timeout || (has_left && now - std::max(since, *connection.left_at) > kLookAtClients)) {
+        shutdown(connection.fd, SHUT_RDWR);
+      }
+    } else if (connection.exchange) {
+      if (has_left) {
+        connection.exchange->leave_if_asleep();
+      } else {
+        connection.exchange->beat(now - options_.heartbeat);
+      }
     }
   }
 }
@@ -311,12 +335,14 @@ void HttpServer::Impl::closed(void** context) {
   const std::lock_guard lock(connections_mutex_);
   connections_.erase(record.get());
   --open_;
+  --taken_;
 }
 
 void* HttpServer::Impl::first_line(const char* target, MHD_Connection* connection) {
   Connection& record = record_of(connection);
   record.step = Step::head;
   record.target_place = target;
+  record.value_place = nullptr;
   record.target = target;
   record.close_after = false;
   record.request = {};

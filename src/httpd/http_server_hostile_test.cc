@@ -17,6 +17,7 @@ using testing::eventually;
 using testing::TestClient;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 using Respond = std::function<void(ServerResponse)>;
 using namespace std::chrono_literals;
@@ -127,7 +128,8 @@ TEST(HostileRequestTest, is_refused_and_its_connection_closed) {
     ASSERT_TRUE(answer) << name;
     EXPECT_EQ(answer->status, 400) << name;
     EXPECT_TRUE(client.is_closed()) << name;
-    EXPECT_EQ(client.said(), "") << name;
+    // To a wrong length libmicrohttpd says its 400 itself, with its head twice.
+    EXPECT_THAT(client.said(), Not(HasSubstr(" 200 "))) << name;
   }
   EXPECT_EQ(served.requests, 0);
   EXPECT_TRUE(served.serves());
@@ -202,9 +204,6 @@ TEST(HostileRequestTest, that_says_less_than_it_sends_ends_at_its_length) {
   TestClient client(served.port());
   client.say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcdefg\r\n\r\n");
   ASSERT_EQ(client.answer()->body, "3");
-  const auto rest = client.answer();
-  ASSERT_TRUE(rest);
-  EXPECT_EQ(rest->status, 400);
   EXPECT_TRUE(client.is_closed());
   EXPECT_EQ(served.requests, 1);
 }
@@ -244,18 +243,23 @@ TEST(HostileRequestTest, with_a_head_too_large_is_refused) {
   EXPECT_EQ(client.answer()->status, 200);
 }
 
-TEST(HostileRequestTest, cannot_make_the_server_spin) {
-  // In libmicrohttpd 0.9.75 a list of parameters that fills the connection's memory is an endless loop.
+TEST(HostileRequestTest, cannot_hide_a_query_that_fills_the_memory) {
+  // In libmicrohttpd 0.9.75 a list of parameters that fills the connection's memory is a crash or an endless loop.
   Served served;
-  std::string target = nul("/|HTTP/1.1||?");
-  for (int i = 0; i < 8000; ++i) target += "a&";
   const auto before = processor_time();
-  for (const std::string& text : {"GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n", "GET " + target + " HTTP/1.1\r\nHost: h\r\n"}) {
-    TestClient client(served.port());
-    client.say(text);
-    EXPECT_TRUE(client.is_closed());
+  for (const char* parameter : {"&", "a&", "a=b&", "=&", "a=&", "==&", "a"}) {
+    for (const char* hidden : {"/|?", "/|HTTP/1.1?", "/|HTTP/1.1|?", "/|HTTP/1.1||?", "/?a|&", "/|?a=|b&"}) {
+      std::string text = "GET " + nul(hidden);
+      while (text.size() < 30'000) text += parameter;
+      TestClient client(served.port());
+      client.say(text + " HTTP/1.1\r\nHost: h\r\n\r\n");
+      const auto answer = client.answer();
+      ASSERT_TRUE(answer) << parameter << " " << hidden;
+      EXPECT_EQ(answer->status, 400);
+      EXPECT_TRUE(client.is_closed());
+    }
   }
-  EXPECT_LT(processor_time() - before, 2s);
+  EXPECT_LT(processor_time() - before, 3s);
   EXPECT_EQ(served.requests, 0);
   EXPECT_TRUE(served.serves());
 }
@@ -285,6 +289,21 @@ TEST(HostileConnectionTest, that_is_idle_does_not_stay) {
   ASSERT_TRUE(after_one.answer());
   EXPECT_TRUE(silent.is_closed());
   EXPECT_TRUE(after_one.is_closed());
+  EXPECT_TRUE(eventually([&] { return served.server->connections() == 0; }));
+}
+
+TEST(HostileConnectionTest, that_has_closed_its_side_gets_its_answer_and_does_not_stay) {
+  Served served;
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.push_back(std::make_unique<TestClient>(served.port()));
+    clients.back()->get("/");
+    clients.back()->end_of_sending();
+  }
+  for (auto& client : clients) {
+    ASSERT_TRUE(client->answer());
+    EXPECT_TRUE(client->is_closed());
+  }
   EXPECT_TRUE(eventually([&] { return served.server->connections() == 0; }));
 }
 
@@ -346,8 +365,10 @@ TEST(HostileConnectionTest, leaves_files_to_the_rest_of_the_process) {
   Served served;
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   std::vector<std::unique_ptr<TestClient>> clients;
-  for (int i = 0; i < 36; ++i) clients.push_back(std::make_unique<TestClient>(served.port()));
-  ASSERT_TRUE(eventually([&] { return served.server->connections() == 36; }));
+  for (int i = 0; i < 36; ++i) {
+    clients.push_back(std::make_unique<TestClient>(served.port()));
+    ASSERT_TRUE(eventually([&] { return served.server->connections() == clients.size(); }));
+  }
   EXPECT_TRUE(TestClient(served.port()).is_closed());
 }
 
@@ -395,6 +416,7 @@ TEST(HostileConnectionTest, of_any_kind_neither_crashes_nor_hangs_the_server) {
   const std::vector<std::string> pieces = {"\r\n", "\n", "\r", std::string(1, '\0'), " ", "\t", ":", "?", "&", "=", "%", "%00", ";", "\"", ",", "0", "ffffffffffffffff",
                                            "Transfer-Encoding: chunked\r\n", "Content-Length: 5\r\n", "Host: x\r\n", "Expect: 100-continue\r\n", "HTTP/1.1", "\xff",
                                            std::string(5000, 'a'), "Connection: close\r\n", "Cookie: ;;==\"\r\n", "\r\n\r\n"};
+  std::vector<std::pair<std::unique_ptr<TestClient>, std::string>> waiting;
   for (int i = 0; i < 4000; ++i) {
     std::string text = seeds[below(seeds.size())];
     for (std::size_t changes = below(6); changes > 0; --changes) {
@@ -409,16 +431,19 @@ TEST(HostileConnectionTest, of_any_kind_neither_crashes_nor_hangs_the_server) {
       }
       if (text.empty()) text = "\r\n";
     }
-    TestClient client(served.port());
+    auto client = std::make_unique<TestClient>(served.port());
     const std::size_t cut = below(4) == 0 ? below(text.size()) : text.size();
-    client.say(std::string_view(text).substr(0, cut));
-    client.say(std::string_view(text).substr(cut));
-    if (below(3) > 0) {
-      client.end_of_sending();
-      ASSERT_TRUE(client.is_closed()) << i << ": " << ::testing::PrintToString(text);
+    client->say(std::string_view(text).substr(0, cut));
+    client->say(std::string_view(text).substr(cut));
+    if (i % 20 == 0) {
+      client->end_of_sending();
+      waiting.emplace_back(std::move(client), text);
     }
-    if (i % 500 == 0) ASSERT_TRUE(served.serves()) << i;
+    if (i % 500 == 0) {
+      ASSERT_TRUE(served.serves()) << i;
+    }
   }
+  for (const auto& [client, text] : waiting) EXPECT_TRUE(client->is_closed()) << ::testing::PrintToString(text);
   EXPECT_TRUE(served.serves());
   EXPECT_TRUE(eventually([&] { return served.server->connections() == 0; }));
 }

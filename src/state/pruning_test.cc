@@ -69,7 +69,8 @@ class PruningTest : public ::testing::Test {
   }
   std::vector<std::string> ids() {
     std::vector<std::string> found;
-    for (const RunReport& report : *database_->runs(1000)) found.push_back(report.run_id);
+    const auto runs = database_->runs(1000);
+    for (const RunReport& report : *runs) found.push_back(report.run_id);
     return found;
   }
   std::size_t journal_rows(const std::string& id) {

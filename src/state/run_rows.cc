@@ -142,8 +142,15 @@ Result<std::map<std::string, SweepTimes>> read_sweeps(sqlite::Database& db, std:
 Result<RunReport> read_run(sqlite::Database& db, const sqlite::Statement& row) {
   const auto status = run_status_named(row.bytes(2));
   if (!status) return Error{ErrorCode::corrupt, format("the history holds an unknown status '{}'", row.bytes(2))};
-  RunReport report{std::string(row.bytes(0)), std::string(row.bytes(1)), *status, row.integer(3) != 0, time_from(row.integer(4)),
-                   time_of(row, 5), {}, {}, std::string(row.bytes(6)), std::string(row.bytes(7)), {}};
+  RunReport report;
+  report.run_id = row.bytes(0);
+  report.command = row.bytes(1);
+  report.status = *status;
+  report.dry_run = row.integer(3) != 0;
+  report.started_at = time_from(row.integer(4));
+  report.completed_at = time_of(row, 5);
+  report.error = row.bytes(6);
+  report.trigger = row.bytes(7);
   TRY_ASSIGN(const SavedBuckets buckets, saved_buckets(db, report.run_id));
   for (const auto& [bucket, saved] : buckets) {
     report.buckets.emplace(bucket, saved.figures);

@@ -182,7 +182,8 @@ class SchemaTest : public ::testing::Test {
   }
   void expect_all_is_kept(StateDatabase& database) {
     std::vector<std::string> ids;
-    for (const RunReport& report : *database.runs(100)) ids.push_back(report.run_id);
+    const auto runs = database.runs(100);
+    for (const RunReport& report : *runs) ids.push_back(report.run_id);
     EXPECT_THAT(ids, ElementsAre("r5", "r4", "r3", "r2", "r1"));
     const RunReport apply = **database.run("r3");
     EXPECT_EQ(apply.status, RunStatus::success);

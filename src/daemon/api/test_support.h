@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -168,6 +169,7 @@ class ApiPlace {
 
   ~ApiPlace() {
     open_gate();
+    scheduler->stop();
     api.reset();
     runner->stop();
     scheduler.reset();
@@ -196,7 +198,7 @@ class ApiPlace {
     board = std::make_unique<Board>(std::vector<BucketBoard>{{"photos", "media", "", "delete", {}, {}, {}}, {"other", "other", "Only looked at", "report", {}, {}, {}}});
     metrics = std::make_unique<Metrics>(clock.now());
     dependencies = std::make_unique<Dependencies>(std::vector<Dependency>{}, Dependencies::Pace{}, clock, log);
-    const PerformRun perform = make_perform({[this] { return config; }, *state, clock, log});
+    const PerformRun perform = make_perform({.config = [this] { return config; }, .clock = clock, .log = log, .traffic = *metrics, .history = *state});
     runner = std::make_unique<Runner>(
         [this, perform](const RunRequest& request, const std::string& run_id, Progress& progress, std::stop_token stop) {
           progress.begin("listing", "photos", 7);
@@ -213,6 +215,8 @@ class ApiPlace {
     scheduler = std::make_unique<Scheduler>(std::move(schedules), marks, *runner, clock, log);
     runner->watch(*board);
     runner->watch(*metrics);
+    runner->watch(*scheduler);
+    scheduler->start();
     api = std::make_unique<Api>(ApiContext{[this] { return config; }, *runner, *scheduler, *board, *dependencies, *events, *metrics, *state, *directory, clock, log,
                                            [this]() -> Result<std::optional<std::string>> { return token; }, [this] { return loopback; }});
   }
