@@ -182,6 +182,9 @@ class Service {
       TRY_ASSIGN(const auto measured, state_->last_measured(bucket.name));
       if (measured) board_.set_figures(bucket.name, measured->figures, measured->at);
     }
+    constexpr std::size_t kLatestRuns = 1000;
+    TRY_ASSIGN(const std::vector<RunReport> runs, state_->runs(kLatestRuns));
+    metrics_.restore(runs);
     return {};
   }
 
