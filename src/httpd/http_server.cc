@@ -179,6 +179,8 @@ class HttpServer::Impl {
 
   std::atomic<ServerPhase> phase_ = ServerPhase::serving;
   std::atomic<unsigned> open_ = 0;
+  std::atomic<unsigned> taken_ = 0;  // handed to libmicrohttpd and not closed yet
+  const unsigned most_connections_ = allowed_connections(options_.max_connections);
   std::atomic<unsigned> threads_named_ = 0;
 
   std::mutex connections_mutex_;
@@ -203,7 +205,8 @@ Result<void> HttpServer::Impl::run() {
     items.push_back({option, reinterpret_cast<std::intptr_t>(function), this});
   };
   number(MHD_OPTION_CONNECTION_MEMORY_LIMIT, static_cast<std::intptr_t>(options_.max_head_bytes + kMemoryBesideHead));
-  number(MHD_OPTION_CONNECTION_LIMIT, allowed_connections(options_.max_connections));
+  // Its own limit must never be met: it counts late, and 0.9.75 then leaves the file of the connection too many open. Each thread gets a part of it.
+  number(MHD_OPTION_CONNECTION_LIMIT, static_cast<std::intptr_t>(most_connections_ + 1) * std::max(options_.threads, 1U));
   number(MHD_OPTION_CONNECTION_TIMEOUT, std::max<std::intptr_t>(1, options_.idle_timeout.count()));
   if (options_.threads > 1) number(MHD_OPTION_THREAD_POOL_SIZE, options_.threads);
   callback(MHD_OPTION_NOTIFY_CONNECTION,
@@ -256,9 +259,12 @@ void HttpServer::Impl::accept_all(const std::stop_token& stop) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
     const int fd = accept4(listener_.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) {
-      // Closes it if there are too many.
-      MHD_add_connection(daemon_, fd, reinterpret_cast<const sockaddr*>(&peer), size);
+    if (fd >= 0 && taken_ >= most_connections_) {
+      close(fd);
+    } else if (fd >= 0) {
+      ++taken_;
+      // Closes it if it cannot take it.
+      if (MHD_add_connection(daemon_, fd, reinterpret_cast<const sockaddr*>(&peer), size) != MHD_YES) --taken_;
     } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
       // Files or memory are lacking. Who waits to be accepted keeps poll() from waiting; only time helps.
       wait_to_accept(kWaitForFiles, 0);
@@ -329,6 +335,7 @@ void HttpServer::Impl::closed(void** context) {
   const std::lock_guard lock(connections_mutex_);
   connections_.erase(record.get());
   --open_;
+  --taken_;
 }
 
 void* HttpServer::Impl::first_line(const char* target, MHD_Connection* connection) {
