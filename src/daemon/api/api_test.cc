@@ -15,7 +15,8 @@ using Json = nlohmann::json;
 
 std::vector<std::string> ids_of(const Answer& answer, const std::string& list) {
   std::vector<std::string> ids;
-  for (const Json& one : answer.json()[list]) ids.push_back(one["run_id"]);
+  const Json json = answer.json();
+  for (const Json& one : json[list]) ids.push_back(one["run_id"]);
   return ids;
 }
 

@@ -72,7 +72,10 @@ const Json* BodyFields::find(const std::string& name) {
 }
 
 void BodyFields::wrong_kind(const std::string& name, std::string_view wanted) {
-  refuse(name, format("'{}' is {}", name, body_[name].dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 100)), format("give {}", wanted));
+  const Json& given = body_[name];
+  // What has parts is not written out: it may be nested as deep as the body is long.
+  const std::string text = given.is_structured() ? format("an {}", given.type_name()) : printable(given.dump().substr(0, 100));
+  refuse(name, format("'{}' is {}", name, text), format("give {}", wanted));
 }
 
 std::optional<std::string> BodyFields::text(const std::string& name) {
