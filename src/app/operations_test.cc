@@ -242,7 +242,9 @@ TEST_F(OperationsTest, a_plan_is_made_and_carried_out_once) {
     const RunOutcome applied = carry_out(**narrow, std::move(*plan), applying);
     EXPECT_EQ(applied.error.has_value(), !is_first);
     EXPECT_EQ(applied.stage, is_first ? Stage::running : Stage::approving);
-    if (!is_first) EXPECT_EQ(applied.error->code, ErrorCode::failed_precondition);
+    if (!is_first) {
+      EXPECT_EQ(applied.error->code, ErrorCode::failed_precondition);
+    }
   }
   EXPECT_FALSE(has("a/orphan"));
 }

@@ -146,7 +146,7 @@ class Parser {
     schedules.add_option("--count", options_.count, "times of each schedule (default 5)")
         ->type_name("N")->check(CLI::Validator(CLI::Range(1, kMaxCount)).description(""));
 
-    CLI::App& serve = add("serve", Command::serve, "the service: runs the schedules; metrics, health and API over HTTP");
+    CLI::App& serve = add("serve", Command::serve, "runs the schedules; metrics, health and API by HTTP");
     serve.add_option("--listen", options_.listen, "address:port, instead of http.listen");
     one_of(serve, "--log-format", options_.log_format, kLogFormats, "auto, human or json");
     one_of(serve, "--log-level", options_.log_level, kLogLevels, "debug, info, warning or error");

@@ -136,7 +136,7 @@ TEST(Output, what_started_a_run_is_told_and_fits_the_table) {
   EXPECT_THAT(text, HasSubstr(" partial     schedule "));
   EXPECT_THAT(text, HasSubstr("started by schedule minio-lifecycle-cleanup\n"));
   EXPECT_THAT(text, HasSubstr("4 at a time"));
-  EXPECT_THAT(text, HasSubstr("recheck 75 %"));
+  EXPECT_THAT(text, HasSubstr("75 %, compare"));
 }
 
 RC_GTEST_PROP(Output, any_key_makes_one_line_of_json, (const std::string& key)) {

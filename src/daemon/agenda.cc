@@ -137,7 +137,8 @@ void Agenda::make_up(Entry& entry, Timestamp now) {
   const Passed passed = passed_until(timing, timing.next_after(*entry.last_due), now);
   entry.missed += passed.times;
   log_.warning("schedule.missed",
-               format("{} of schedule '{}' passed while the service was not running; one run makes up for it", count_of(passed.times, "due time"), entry.schedule.name),
+               format("{} of schedule '{}' passed while the service was not running; one run makes up for it",
+                      count_of(passed.times, "due time"), entry.schedule.name),
                {{"schedule", entry.schedule.name}, text_field("due", rfc3339(passed.last)), {"missed", passed.times}});
   start(entry, passed.last, now);
 }
@@ -206,7 +207,8 @@ void Agenda::run_ended(const std::string& run_id, const RunOutcome& outcome, Tim
   const bool tries_left = entry.attempts < std::min(entry.schedule.retries, kMostRetries);
   if (tries_left && now + entry.backoff < entry.starts_at()) {
     entry.retry_at = now + entry.backoff;
-    log_.warning("schedule.retry", format("the run of schedule '{}' failed for a reason that may pass: it is tried again in {}", name, human_duration(entry.backoff)),
+    log_.warning("schedule.retry",
+                 format("the run of schedule '{}' failed for a reason that may pass: it is tried again in {}", name, human_duration(entry.backoff)),
                  {{"schedule", name}, {"run_id", run_id}, {"attempt", std::int64_t{entry.attempts} + 1}, text_field("at", rfc3339(*entry.retry_at))});
   } else {
     log_.warning("schedule.gave_up", format("the run of schedule '{}' failed, and is not tried again before it is due next", name),
@@ -221,7 +223,8 @@ void Agenda::retry(Entry& entry) {
   const std::string& name = entry.schedule.name;
   auto run_id = submit_(entry.request());
   if (!run_id) {
-    log_.warning("schedule.gave_up", format("schedule '{}' was to be tried again, and its run could not be begun: {}", name, run_id.error().message), {{"schedule", name}});
+    log_.warning("schedule.gave_up", format("schedule '{}' was to be tried again, and its run could not be begun: {}", name, run_id.error().message),
+                 {{"schedule", name}});
     return;
   }
   entry.is_live = true;

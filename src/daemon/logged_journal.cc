@@ -8,16 +8,20 @@ namespace heimdall {
 
 namespace {
 
-std::string_view sentence_of(Outcome outcome) {
+struct Words {
+  std::string_view event, sentence;
+};
+
+Words words_of(Outcome outcome) {
   switch (outcome) {
-    case Outcome::deleted: return "an object was deleted";
-    case Outcome::already_gone: return "an object was gone before it was to be deleted";
-    case Outcome::failed: return "an object could not be deleted";
-    case Outcome::skipped_referenced: return "an object is referenced again and stays";
-    case Outcome::skipped_changed: return "an object was changed and stays";
-    case Outcome::in_doubt: return "what became of an object is not known yet";
+    case Outcome::deleted: return {"object.deleted", "an object was deleted"};
+    case Outcome::already_gone: return {"object.already_gone", "an object was gone before it was to be deleted"};
+    case Outcome::failed: return {"object.failed", "an object could not be deleted"};
+    case Outcome::skipped_referenced: return {"object.skipped_referenced", "an object is referenced again and stays"};
+    case Outcome::skipped_changed: return {"object.skipped_changed", "an object was changed and stays"};
+    case Outcome::in_doubt: break;
   }
-  return "";
+  return {"object.in_doubt", "what became of an object is not known yet"};
 }
 
 void log_deletion(Log& log, std::string_view run_id, const Deletion& deletion) {
@@ -27,7 +31,8 @@ void log_deletion(Log& log, std::string_view run_id, const Deletion& deletion) {
                                   {"size_bytes", deletion.object.size_bytes},
                                   {"outcome", std::string(to_string(deletion.outcome))}};
   if (!deletion.error.empty()) fields.push_back({"error", deletion.error});
-  log.write(LogLevel::debug, "object." + std::string(to_string(deletion.outcome)), sentence_of(deletion.outcome), fields);
+  const Words words = words_of(deletion.outcome);
+  log.write(LogLevel::debug, words.event, words.sentence, fields);
 }
 
 }  // namespace

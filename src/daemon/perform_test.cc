@@ -6,6 +6,7 @@
 #include "app/test_place.h"
 #include "base/ids.h"
 #include "daemon/test_runs.h"
+#include "state/state_database.h"
 #include "testing/fake_state.h"
 
 namespace heimdall {

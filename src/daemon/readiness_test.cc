@@ -59,7 +59,7 @@ TEST(ReadinessTest, a_message_that_is_no_utf8_does_not_break_the_answer) {
   std::vector<DependencyState> states = {well("store", "minio")};
   states[0].status = Status::failed;
   states[0].message = "cannot open '\xFF'";
-  EXPECT_NO_THROW(static_cast<void>(nlohmann::json::parse(readiness(states, {}, kNow).body)));
+  EXPECT_TRUE(nlohmann::json::accept(readiness(states, {}, kNow).body));
 }
 
 }  // namespace

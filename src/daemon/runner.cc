@@ -265,7 +265,10 @@ std::shared_ptr<RunProgress> Runner::progress_of(const std::string& run_id) {
 void Runner::carry_out(Queued& queued) {
   const RunRequest& request = queued.request;
   log_.info("run.started", "the run began",
-            {{"run_id", queued.run_id}, {"task", std::string(to_string(request.task))}, {"dry_run", request.dry_run == RunReport::DryRun::yes}, {"trigger", request.trigger}});
+            {{"run_id", queued.run_id},
+             {"task", std::string(to_string(request.task))},
+             {"dry_run", request.dry_run == RunReport::DryRun::yes},
+             {"trigger", request.trigger}});
   tell_status(request, queued.run_id, to_string(RunStatus::running));
   for (RunWatcher* const watcher : watchers()) watcher->run_began(request, queued.run_id);
   const RunOutcome outcome = perform_safely(queued);
@@ -310,13 +313,21 @@ void Runner::drop(const Queued& queued, std::string_view why) {
 
 void Runner::tell_status(const RunRequest& request, const std::string& run_id, std::string_view status) {
   events_.add(run_id, "status",
-              to_text({{"run_id", run_id}, {"status", status}, {"command", to_string(request.task)}, {"trigger", request.trigger}, {"at", rfc3339_exact(clock_.now())}}));
+              to_text({{"run_id", run_id},
+                       {"status", status},
+                       {"command", to_string(request.task)},
+                       {"trigger", request.trigger},
+                       {"at", rfc3339_exact(clock_.now())}}));
 }
 
 void Runner::tell_watchers(const RunRequest& request, const RunOutcome& outcome) {
   for (const Refusal& refusal : outcome.refusals) {
     log_.warning("guard.refused", refusal.message,
-                 {{"run_id", outcome.report.run_id}, {"guard", std::string(name_of(refusal.guard))}, {"bucket", refusal.bucket}, {"value", refusal.value}, {"limit", refusal.limit}});
+                 {{"run_id", outcome.report.run_id},
+                  {"guard", std::string(name_of(refusal.guard))},
+                  {"bucket", refusal.bucket},
+                  {"value", refusal.value},
+                  {"limit", refusal.limit}});
   }
   for (RunWatcher* const watcher : watchers()) watcher->run_ended(request, outcome);
   log_end(log_, request, outcome);

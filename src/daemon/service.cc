@@ -11,6 +11,7 @@
 #include "base/format.h"
 #include "base/guarded.h"
 #include "base/text.h"
+#include "base/watched_log.h"
 #include "daemon/api/api.h"
 #include "daemon/board.h"
 #include "daemon/dependencies.h"
@@ -66,21 +67,6 @@ class StoredMarks final : public ScheduleMarks {
 
  private:
   StateDatabase& state_;
-};
-
-// Metrics tell of the lines of the log, too.
-class CountedLog final : public Log {
- public:
-  CountedLog(Log& log, Metrics& metrics) : log_(log), metrics_(metrics) {}
-  void write(LogLevel level, std::string_view event, std::string_view message, std::span<const LogField> fields) override {
-    metrics_.log_line(level);
-    log_.write(level, event, message, fields);
-  }
-  bool takes(LogLevel level) const override { return log_.takes(level); }
-
- private:
-  Log& log_;
-  Metrics& metrics_;
 };
 
 // Everything a running service consists of, in the order in which it depends on each other.
@@ -151,7 +137,7 @@ class Service {
   Service(ServiceOptions& options, StateDirectory directory, FileLock lock, std::unique_ptr<StateDatabase> state)
       : options_(options),
         metrics_(options.clock.now()),
-        log_(options.log, metrics_),
+        log_(options.log, [this](LogLevel level) { metrics_.log_line(level); }),
         lock_(std::move(lock)),
         directory_(std::move(directory)),
         state_(std::move(state)),
@@ -159,18 +145,18 @@ class Service {
         events_(options.clock),
         board_(boards_of(*config())),
         marks_(*state_),
-        runner_(make_perform({[this] { return config(); }, *state_, options.clock, log_, &metrics_}), options.clock, log_, events_,
+        runner_(make_perform({[this] { return config(); }, options.clock, log_, metrics_, *state_}), options.clock, log_, events_,
                 [this](const RunReport& report) { save(report); }),
         scheduler_(schedules_of(*config()), marks_, runner_, options.clock, log_),
         dependencies_(dependencies_of(*config()), {}, options.clock, log_) {
     runner_.watch(board_);
     runner_.watch(metrics_);
     api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, metrics_, *state_,
-                                            directory_, options.clock, log_, [this] { return token(); }, [this] { return loopback_only_; }});
+                                            directory_, options.clock, log_, [this] { return token(); }, [this] { return loopback_only_.load(); }});
   }
 
   void begin_upkeep() {
-    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, metrics_, options.clock,
+    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, metrics_, options_.clock,
                                                      log_});
   }
 
@@ -218,7 +204,7 @@ class Service {
 
   ServiceOptions& options_;
   Metrics metrics_;
-  CountedLog log_;
+  WatchedLog log_;  // metrics tell of its lines, too
   FileLock lock_;
   StateDirectory directory_;
   std::unique_ptr<StateDatabase> state_;

@@ -81,12 +81,30 @@ struct Connection {
   // Of the request at hand, for the connection's thread alone.
   Step step = Step::head;
   const char* target_place = nullptr;
+  char* value_place = nullptr;   // see leave_encoded()
+  char* behind_value = nullptr;
   std::string target;
   RequestHead head;
   ServerRequest request;
   bool close_after = false;
   bool counted = false;  // among the answers under way
 };
+
+// Called by libmicrohttpd with the target, which is decoded by us. Parts of a query come here only if a NUL hid its '?' from first_line(), and the request will be refused.
+// Until then the list of parameters must end with the first one: in 0.9.75 one that fills the memory of its connection is a crash or a loop without end.
+// The name comes first, then its value if it has one; behind them, in the same writable line, stands what would be the next one, or the version.
+std::size_t leave_encoded(Connection& connection, char* text) {
+  const std::size_t length = std::strlen(text);
+  if (text == connection.target_place) return length;
+  if (text == connection.value_place) {
+    *connection.behind_value = '\0';
+  } else {
+    connection.value_place = text + length + 1;
+    connection.behind_value = connection.value_place + std::strlen(connection.value_place) + 1;
+    *connection.value_place = '\0';
+  }
+  return length;
+}
 
 // Answers in the stead of a handler that lets go of its `respond`.
 class Reply {
@@ -205,13 +223,7 @@ Result<void> HttpServer::Impl::run() {
     if (*context != nullptr) self(server).completed(*static_cast<Connection*>(*context));
     *context = nullptr;
   });
-  callback(MHD_OPTION_UNESCAPE_CALLBACK, +[](void*, MHD_Connection* connection, char* text) {
-    // The target is decoded by us. Parts of a query are only seen here if a NUL hid its '?' from first_line(): such a connection is ended, because libmicrohttpd
-    // 0.9.75 would go round without end once its memory for them is full.
-    const Connection& record = record_of(connection);
-    if (text != record.target_place) shutdown(record.fd, SHUT_RDWR);
-    return std::strlen(text);
-  });
+  callback(MHD_OPTION_UNESCAPE_CALLBACK, +[](void*, MHD_Connection* connection, char* text) { return leave_encoded(record_of(connection), text); });
   number(MHD_OPTION_END, 0);
 
   // Without a listening socket of its own: at the limit of files it would accept in a busy loop. Without MHD_USE_ERROR_LOG it writes no lines.
@@ -330,6 +342,7 @@ void* HttpServer::Impl::first_line(const char* target, MHD_Connection* connectio
   Connection& record = record_of(connection);
   record.step = Step::head;
   record.target_place = target;
+  record.value_place = nullptr;
   record.target = target;
   record.close_after = false;
   record.request = {};

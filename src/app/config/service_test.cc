@@ -78,8 +78,8 @@ TEST(ServiceConfig, a_schedule_has_a_name_of_its_own_and_a_task) {
   EXPECT_EQ(problems_of_schedule("name: n, task: clean, every: 1h"), "9:21: 'task' must be one of cleanup, stats, not 'clean'");
   EXPECT_EQ(problems_of(config_text("schedules:\n  - {name: n, task: stats, every: 1h}\n  - {name: n, task: cleanup, every: 1d}\n")),
             "10:12: the name 'n' already names a schedule in line 9");
-  EXPECT_THAT(problems_of_schedule("name: n, task: stats, every: 1h, retry: 1"),
-              StartsWith("9:39: unknown key 'retry' in a schedule; did you mean 'retries'? known: name, task, "));
+  EXPECT_THAT(problems_of_schedule("name: n, task: stats, every: 1h, retrys: 1"),
+              StartsWith("9:39: unknown key 'retrys' in a schedule; did you mean 'retries'? known: name, task, "));
   EXPECT_THAT(problems_of(config_text("schedules: {name: n}\n")), StartsWith("8:12: 'schedules' must be a list"));
 }
 

@@ -317,7 +317,7 @@ TEST(ApiSchedulesTest, show_their_next_runs) {
   const Json& nightly = schedules["schedules"][0];
   EXPECT_EQ(nightly["name"], "nightly");
   EXPECT_EQ(nightly["task"], "cleanup");
-  EXPECT_EQ(nightly["buckets"], Json({"photos"}));
+  EXPECT_EQ(nightly["buckets"], Json::array({"photos"}));
   ASSERT_EQ(nightly["next_runs"].size(), 3U);
   for (const Json& next : nightly["next_runs"]) EXPECT_THAT(next.get<std::string>(), HasSubstr("T03:00:00Z"));
   expect_problem(place.get("/api/v1/schedules?count=1000"), 400, "count");
