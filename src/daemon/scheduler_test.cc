@@ -7,7 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
-#include <set>
+#include <map>
 
 #include "daemon/test_runs.h"
 
@@ -35,8 +35,8 @@ class DrivenClock final : public Clock {
   std::string boot_id() const override { return "boot"; }
   void sleep_for(std::chrono::nanoseconds duration, std::stop_token stop) override {
     std::unique_lock lock(mutex_);
-    const auto mine = sleepers_.insert(boot_ + duration);
-    moved_.wait(lock, stop, [&] { return boot_ >= *mine; });
+    const auto mine = sleepers_.emplace(boot_ + duration, stop);
+    moved_.wait(lock, stop, [&] { return boot_ >= mine->first; });
     sleepers_.erase(mine);
   }
 
@@ -53,8 +53,10 @@ class DrivenClock final : public Clock {
   // How long until the first who sleeps wakes; nullopt: nobody sleeps, or some have yet to wake.
   std::optional<std::chrono::nanoseconds> until_next() const {
     const std::scoped_lock lock(mutex_);
-    if (sleepers_.empty() || *sleepers_.begin() <= boot_) return std::nullopt;
-    return *sleepers_.begin() - boot_;
+    for (const auto& [end, stop] : sleepers_) {
+      if (end <= boot_ || stop.stop_requested()) return std::nullopt;
+    }
+    return sleepers_.empty() ? std::nullopt : std::optional(sleepers_.begin()->first - boot_);
   }
 
  private:
@@ -62,7 +64,7 @@ class DrivenClock final : public Clock {
   std::condition_variable_any moved_;
   Timestamp now_;
   BootTime boot_;
-  std::multiset<BootTime> sleepers_;
+  std::multimap<BootTime, std::stop_token> sleepers_;
 };
 
 class NoMarks final : public ScheduleMarks {
@@ -92,10 +94,10 @@ class SchedulerTest : public ::testing::Test {
   void pass_until(Timestamp to) {
     while (clock_.now() < to) {
       std::optional<std::chrono::nanoseconds> next;
-      ASSERT_TRUE(eventually([&] { return (next = clock_.until_next()) && runner_.all_live().empty(); }));
+      ASSERT_TRUE(eventually([&] { return runner_.all_live().empty() && (next = clock_.until_next()); }));
       clock_.advance(std::min(*next, std::chrono::nanoseconds(to - clock_.now())));
     }
-    EXPECT_TRUE(eventually([&] { return clock_.until_next() && runner_.all_live().empty(); }));
+    EXPECT_TRUE(eventually([&] { return runner_.all_live().empty() && clock_.until_next(); }));
   }
 
   DrivenClock clock_{at("2026-11-25T17:00:30Z")};

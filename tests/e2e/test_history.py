@@ -41,7 +41,7 @@ def test_a_day_has_the_figures_of_its_scan_and_what_was_deleted(shop):
 def test_a_plan_that_is_carried_out_late_does_not_change_what_a_newer_scan_saw(shop):
     shop.plan().expect(OK)
     shop.put("new-1", "new-2")
-    shop.scan().expect(OK)
+    shop.run("scan", "--accept", "orphan_ratio").expect(OK)
     shop.run("apply", shop.plan_file).expect(OK)
     (day,) = history(shop)
     assert (day["total_objects"], day["orphans_deleted"]) == (7, 2)

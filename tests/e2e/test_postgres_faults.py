@@ -403,13 +403,25 @@ def on_replica(world, replica, **options):
     """Reads from the standby, once it has what the world wrote."""
     url = f"postgresql://reader@127.0.0.1:{replica.facts['port']}/{world.name_of_database}"
     world.config["databases"]["app"] = {"type": "postgresql", "url": url, **options}
+    (written,), = answer_of(world.postgresql.port, "SELECT pg_current_wal_lsn()")
+    until = time.monotonic() + 30
+    while not answer_of(replica.facts["port"], f"SELECT pg_last_wal_replay_lsn() >= '{written}'")[0][0]:
+        assert time.monotonic() < until, "the standby does not follow"
+        time.sleep(0.05)
+
+
+def answer_of(port, query):
+    db = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
+    db.autocommit = True
+    with db.cursor() as cursor:
+        cursor.execute(query)
+        rows = cursor.fetchall()
+    db.close()
+    return rows
 
 
 def replay(replica, what):
-    db = psycopg2.connect(host="127.0.0.1", port=replica.facts["port"], user="postgres", dbname="postgres")
-    db.autocommit = True
-    db.cursor().execute(f"SELECT pg_wal_replay_{what}()")
-    db.close()
+    answer_of(replica.facts["port"], f"SELECT pg_wal_replay_{what}()")
 
 
 def test_a_replica_without_its_primary_refuses(well, replica):

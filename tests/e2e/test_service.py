@@ -247,7 +247,7 @@ def test_a_reload_takes_a_good_file_and_keeps_the_old_one_before_a_broken_one(wo
     world.add_bucket("second")
     service.reload()
     wait_until(lambda: "second" in service.get("/metrics/storage").json["buckets"])
-    assert service.metrics()["heimdall_storage_config_last_reload_successful"] == 1
+    wait_until(lambda: service.metrics()["heimdall_storage_config_last_reload_successful"] == 1)
     assert service.gauges("second")["total_objects"] == 0
     world.config_file.write_text(world.config_file.read_text().replace('"grace"', '"garce"', 1))
     service.signal(signal.SIGHUP)
@@ -259,7 +259,7 @@ def test_a_reload_takes_a_good_file_and_keeps_the_old_one_before_a_broken_one(wo
     del world.config["buckets"][1]
     service.reload()
     wait_until(lambda: set(service.get("/metrics/storage").json["buckets"]) == {"media"})
-    assert service.metrics()["heimdall_storage_config_last_reload_successful"] == 1
+    wait_until(lambda: service.metrics()["heimdall_storage_config_last_reload_successful"] == 1)
     assert not any('bucket="second"' in series for series in service.metrics())
     service.stop()
 

@@ -18,7 +18,7 @@ THIRD_PARTY = {
     "gtest/": {"tests"}, "gmock/": {"tests"}, "rapidcheck": {"tests"},
 }
 SYSTEM = re.compile(r"^([a-z_]+|(sys|linux|netinet|arpa)/\w+\.h|"
-                    r"(dirent|fcntl|grp|netdb|poll|pthread|pwd|sched|signal|stdlib|termios|unistd)\.h)$")
+                    r"(dirent|fcntl|grp|malloc|netdb|poll|pthread|pwd|sched|signal|stdlib|termios|unistd)\.h)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
