@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <system_error>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -13,37 +12,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Links resolved as far as the path exists.
-fs::path resolved(const fs::path& path) {
-  std::error_code error;
-  fs::path result = fs::weakly_canonical(path, error);
-  return error ? path.lexically_normal() : result;
-}
-
-bool same_directory(const fs::path& a, const fs::path& b) {
-  std::error_code error;
-  return a == b || (fs::equivalent(a, b, error) && !error);
-}
-
-// Whether `inner` is `outer` or lies below it, also through a link or a bind mount.
-bool is_within(const fs::path& inner, const fs::path& outer) {
-  const fs::path target = resolved(outer);
-  for (fs::path path = resolved(inner);; path = path.parent_path()) {
-    if (same_directory(path, target)) return true;
-    if (path == path.parent_path()) return false;
-  }
-}
-
 // Two entries that overlap in one physical bucket would each take the other's objects for orphans.
-void check_stores(const Draft& draft, Problems& problems) {
+void check_stores(const Draft& draft, Places& places, Problems& problems) {
   const std::vector<StoreConfig>& stores = draft.config.stores;
+  std::vector<const Place*> roots;
+  for (const StoreConfig& store : stores) {
+    roots.push_back(store.kind == StoreKind::directory && !store.directory.path.empty() ? &places.of(store.directory.path) : nullptr);
+  }
   for (std::size_t i = 0; i < stores.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
-      if (stores[i].kind != StoreKind::directory || stores[j].kind != StoreKind::directory) continue;
-      if (stores[i].directory.path.empty() || stores[j].directory.path.empty()) continue;
-      const bool inside = is_within(stores[i].directory.path, stores[j].directory.path);
-      if (!inside && !is_within(stores[j].directory.path, stores[i].directory.path)) continue;
-      const bool same = inside && is_within(stores[j].directory.path, stores[i].directory.path);
+      if (roots[i] == nullptr || roots[j] == nullptr) continue;
+      const bool inside = roots[i]->is_within(*roots[j]);
+      const bool around = roots[j]->is_within(*roots[i]);
+      if (!inside && !around) continue;
+      const bool same = inside && around;
       problems.add(draft.stores[i],
                    format("the stores '{}' ({}) and '{}' ({}, line {}) {}: two stores must not reach the same files; use one store and "
                           "give its buckets disjoint prefixes",
@@ -128,10 +110,10 @@ void check_references(const Draft& draft, Problems& problems) {
 }
 
 // Our own files among the objects would be deleted as orphans sooner or later.
-void check_places(const Draft& draft, Problems& problems) {
+void check_places(const Draft& draft, Places& places, Problems& problems) {
   const auto check = [&](const fs::path& path, std::string_view role, YamlMark mark) {
     if (path.empty()) return;
-    if (const std::string why = why_misplaced(draft.config, path, role); !why.empty()) problems.add(mark, why);
+    if (const std::string why = why_misplaced(draft.config, path, role, places); !why.empty()) problems.add(mark, why);
   };
   check(draft.config.path, "this configuration file", YamlMark{});
   check(draft.config.state, "the state directory", draft.state);
@@ -167,11 +149,12 @@ FeatureState state_of(Feature feature) {
 }  // namespace
 
 void check_entries(const Draft& draft, Problems& problems) {
-  check_stores(draft, problems);
+  Places places;
+  check_stores(draft, places, problems);
   check_overlaps(draft, problems);
   check_bucket_names(draft, problems);
   check_references(draft, problems);
-  check_places(draft, problems);
+  check_places(draft, places, problems);
 }
 
 void refuse_unimplemented(const Draft& draft, Problems& problems) {
@@ -181,15 +164,15 @@ void refuse_unimplemented(const Draft& draft, Problems& problems) {
   }
 }
 
-std::string why_misplaced(const Config& config, const fs::path& path, std::string_view role) {
-  const fs::path place = resolved(path);
+std::string why_misplaced(const Config& config, const fs::path& path, std::string_view role, Places& places) {
+  const Place& place = places.of(path);
   for (const BucketConfig& bucket : config.buckets) {
     const StoreConfig* const store = config.find_store(bucket.store);
     if (store == nullptr || store->kind != StoreKind::directory || store->directory.path.empty()) continue;
-    const fs::path root = resolved(store->directory.path);
-    if (!is_within(place, root)) continue;
+    const Place& root = places.of(store->directory.path);
+    if (!place.is_within(root)) continue;
     // A directory's objects begin with its key and '/', and so does what SQLite keeps beside a file; `overlap` covers both.
-    const std::string key = place.lexically_relative(root).generic_string() + "/";
+    const std::string key = place.path().lexically_relative(root.path()).generic_string() + "/";
     const auto covers = [&](const std::string& prefix) { return key == "./" || key.starts_with("..") || overlap(key, prefix); };
     if (std::ranges::none_of(bucket.policy.prefixes, covers)) continue;
     return format(

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "app/config/draft.h"
+#include "app/config/places.h"
 
 namespace heimdall {
 
@@ -16,6 +17,6 @@ void refuse_unimplemented(const Draft& draft, Problems& problems);
 
 // Why the file or directory `path` must not stand where it stands: a bucket covers it, no row refers to it, so it is an orphan. Empty
 // if all is well. `role` is for the message, with its article: "the state directory".
-std::string why_misplaced(const Config& config, const std::filesystem::path& path, std::string_view role);
+std::string why_misplaced(const Config& config, const std::filesystem::path& path, std::string_view role, Places& places);
 
 }  // namespace heimdall

@@ -116,7 +116,8 @@ Result<Config> parse_config(std::string_view text, const fs::path& path, const E
 Result<void> use_state_directory(Config& config, const fs::path& state) {
   if (state.empty()) return Error{ErrorCode::invalid_argument, "the name of the state directory is empty"};
   const fs::path path = absolute_path(state);
-  const std::string why = why_misplaced(config, path, "the state directory");
+  Places places;
+  const std::string why = why_misplaced(config, path, "the state directory", places);
   if (!why.empty()) return Error{ErrorCode::invalid_argument, why};
   config.state = path;
   return {};
