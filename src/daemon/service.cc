@@ -111,9 +111,8 @@ class Service {
   void reload() {
     auto loaded = options_.reload();
     if (!loaded) {
-      log_.error("config.refused", "the configuration was not taken, the one before stays: " + loaded.error().message,
-                         {{"hint", loaded.error().hint}});
-      metrics_.reloaded(false, options_.clock.now());
+      log_.error("config.refused", "the configuration was not taken, the one before stays: " + loaded.error().message, {{"hint", loaded.error().hint}});
+      metrics_->reloaded(false, options_.clock.now());
       return;
     }
     const auto before = config();
@@ -127,7 +126,7 @@ class Service {
     if (auto figures = load_figures(); !figures) log_.warning("state.unreadable", figures.error().message);
     scheduler_.replace(schedules_of(*now_valid));
     dependencies_.replace(dependencies_of(*now_valid));
-    metrics_.reloaded(true, options_.clock.now());
+    metrics_->reloaded(true, options_.clock.now());
     log_.info("config.reloaded", format("'{}' was read again", now_valid->path.string()));
   }
 
@@ -136,8 +135,8 @@ class Service {
  private:
   Service(ServiceOptions& options, StateDirectory directory, FileLock lock, std::unique_ptr<StateDatabase> state)
       : options_(options),
-        metrics_(options.clock.now()),
-        log_(options.log, [this](LogLevel level) { metrics_.log_line(level); }),
+        metrics_(std::make_shared<Metrics>(options.clock.now())),
+        log_(options.log, [this](LogLevel level) { metrics_->log_line(level); }),
         lock_(std::move(lock)),
         directory_(std::move(directory)),
         state_(std::move(state)),
@@ -145,19 +144,18 @@ class Service {
         events_(options.clock),
         board_(boards_of(*config())),
         marks_(*state_),
-        runner_(make_perform({[this] { return config(); }, options.clock, log_, metrics_, *state_}), options.clock, log_, events_,
+        runner_(make_perform({[this] { return config(); }, options.clock, log_, *metrics_, *state_}), options.clock, log_, events_,
                 [this](const RunReport& report) { save(report); }),
         scheduler_(schedules_of(*config()), marks_, runner_, options.clock, log_),
         dependencies_(dependencies_of(*config()), {}, options.clock, log_) {
     runner_.watch(board_);
-    runner_.watch(metrics_);
-    api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, metrics_, *state_,
+    runner_.watch(*metrics_);
+    api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, *metrics_, *state_,
                                             directory_, options.clock, log_, [this] { return token(); }, [this] { return loopback_only_.load(); }});
   }
 
   void begin_upkeep() {
-    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, metrics_, options_.clock,
-                                                     log_});
+    upkeep_ = std::make_unique<Upkeep>(Upkeep::Parts{[this] { return config(); }, runner_, board_, *state_, directory_, *metrics_, options_.clock, log_});
   }
 
   std::shared_ptr<const Config> config() { return *config_.lock(); }
@@ -184,14 +182,17 @@ class Service {
     }
     constexpr std::size_t kLatestRuns = 1000;
     TRY_ASSIGN(const std::vector<RunReport> runs, state_->runs(kLatestRuns));
-    metrics_.restore(runs);
+    metrics_->restore(runs);
     return {};
   }
 
   std::vector<Dependency> dependencies_of(const Config& config) {
     std::vector<Dependency> all;
-    all.push_back({"state", "state", [this](std::stop_token) -> Result<void> { return state_->check_writable(); }});
-    for (DependencyCheck& check : dependency_checks(config, options_.clock, &metrics_)) all.push_back({check.kind, check.name, std::move(check.check)});
+    // A look that hangs may outlive the service, so it shares what it uses.
+    all.push_back({"state", "state", [state = state_](std::stop_token) -> Result<void> { return state->check_writable(); }});
+    for (DependencyCheck& check : dependency_checks(config, options_.clock, metrics_.get())) {
+      all.push_back({check.kind, check.name, [metrics = metrics_, look = std::move(check.check)](std::stop_token stop) { return look(std::move(stop)); }});
+    }
     return all;
   }
 
@@ -206,11 +207,11 @@ class Service {
   }
 
   ServiceOptions& options_;
-  Metrics metrics_;
+  std::shared_ptr<Metrics> metrics_;
   WatchedLog log_;  // metrics tell of its lines, too
   FileLock lock_;
   StateDirectory directory_;
-  std::unique_ptr<StateDatabase> state_;
+  std::shared_ptr<StateDatabase> state_;
   Guarded<std::shared_ptr<const Config>> config_;
   EventLog events_;
   Board board_;

@@ -100,16 +100,26 @@ ServerResponse list_runs(const ApiContext& context, const ApiCall& call) {
   return json_response(200, {{"runs", std::move(runs)}, {"next", more ? Json(saved.back().run_id) : Json(nullptr)}});
 }
 
+std::optional<std::string> told_summary(const EventLog& events, const std::string& run_id) {
+  constexpr std::size_t kAll = 100'000;  // more than are kept
+  const EventLog::Batch batch = events.after(0, run_id, kAll);
+  for (auto event = batch.events.rbegin(); event != batch.events.rend(); ++event) {
+    if (event->type == "summary") return event->json;
+  }
+  return std::nullopt;
+}
+
 ServerResponse show_run(const ApiContext& context, const ApiCall& call) {
   const std::string& id = call.path.at("id");
   if (!is_run_id(id)) return response_of(no_such_run(id));
   // Asked first: a run that ends in between is in the history then.
   const auto live = context.runner.live(id);
   auto saved = context.state.run(id);
-  if (!saved && !live) return response_of(problem_of(saved.error()));
   if (live) return json_response(200, live_run_json("summary", *live, saved ? *saved : std::nullopt, context.clock.now()));
-  if (!*saved) return response_of(no_such_run(id));
-  return json_response(200, report_json("summary", **saved, summary_status((*saved)->status)));
+  if (saved && *saved) return json_response(200, report_json("summary", **saved, summary_status((*saved)->status)));
+  // A run whose report could not be written (a full disk) is told as long as its events are.
+  if (const auto told = told_summary(context.events, id)) return ServerResponse::text(200, "application/json", *told + "\n");
+  return response_of(saved ? no_such_run(id) : problem_of(saved.error()));
 }
 
 ServerResponse cancel_run(const ApiContext& context, const ApiCall& call) {
