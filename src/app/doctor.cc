@@ -143,7 +143,10 @@ class Doctor {
     if (bucket.policy().mode == Mode::report) {
       return ok(name, "`mode: report`: nothing in this bucket is ever deleted");
     }
+    // Whoever may only look must not stand in the way of a sweep.
+    if (request_.deleting == TryDeleting::no) return ok(name, "`mode: delete`; whether it is allowed to is not tried here: `heimdall-storage doctor` does");
     auto held = workspace_->hold(bucket);
+    if (!held && held.error().code == ErrorCode::locked) return warning(name, held.error().message, "try again when the sweep has ended");
     if (!held) return failed(name, held.error());
     const bool writes = request_.probe == Probe::yes;
     auto facts = held->store().try_deleting(writes ? TryBy::writing : TryBy::asking);

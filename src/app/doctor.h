@@ -21,9 +21,13 @@ struct Check {
 
 enum class Probe { yes, no };  // whether doctor may write a file of its own into the stores
 
+// Whether doctor may take the locks of a sweep for a moment, and ask the store to delete something that is not there.
+enum class TryDeleting { yes, no };
+
 struct DoctorRequest {
   std::vector<std::string> buckets;  // none: all
   Probe probe = Probe::no;
+  TryDeleting deleting = TryDeleting::yes;
 };
 
 // Tries every store, permission, clock, reference source and mapping, and calls `report` for each check as it is done; a failed check

@@ -147,7 +147,8 @@ RunOutcome take_stats(Workspace& workspace, RunContext& context) {
   outcome.overridden.insert(outcome.overridden.end(), outcome.refusals.begin(), outcome.refusals.end());
   outcome.refusals.clear();
   if (outcome.report.status != RunStatus::refused) return outcome;
-  outcome.report.status = RunStatus::success;
+  // The refusals hid what else went wrong.
+  outcome.report.status = outcome.error ? RunStatus::failed : outcome.unlisted.empty() ? RunStatus::success : RunStatus::partial;
   return saved(std::move(outcome), workspace.state());
 }
 

@@ -1,5 +1,8 @@
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "base/line_log.h"
 #include "cli/commands.h"
 #include "cli/service_signals.h"
@@ -17,10 +20,13 @@ LineLog::Options log_options(const Options& options) {
 }
 
 // What the command line says goes before what the file says.
-Config with_options(Config config, const Options& options) {
-  if (!options.listen) return config;
+Result<Config> with_options(Config config, const Options& options) {
+  const auto variable = process_environment()("HEIMDALL_STORAGE_LISTEN");
+  const std::optional<std::string> listen = options.listen ? options.listen : variable;
+  if (!listen || listen->empty()) return config;
+  TRY(check_listen_address(*listen));
   if (!config.http) config.http.emplace();
-  config.http->listen = *options.listen;
+  config.http->listen = *listen;
   return config;
 }
 
@@ -30,8 +36,10 @@ ExitCode command_serve(CommandContext& context, ServiceSignals& signals) {
   ExitCode exit = ExitCode::ok;
   auto config = load(context, exit);
   if (!config) return exit;
+  auto asked = with_options(std::move(*config), context.options);
+  if (!asked) return fail(context, with_context(std::move(asked).error(), "HEIMDALL_STORAGE_LISTEN"), ExitCode::configuration);
   LineLog log(STDERR_FILENO, log_options(context.options), context.clock);
-  const auto served = serve({.config = with_options(std::move(*config), context.options),
+  const auto served = serve({.config = std::move(*asked),
                              .reload = [&]() -> Result<Config> {
                                TRY_ASSIGN(Config changed, load_as_asked(context.options));
                                return with_options(std::move(changed), context.options);
@@ -40,7 +48,11 @@ ExitCode command_serve(CommandContext& context, ServiceSignals& signals) {
                              .log = log,
                              .environment = process_environment(),
                              .next_command = [&](std::chrono::milliseconds at_most) { return signals.next(at_most); }});
-  return served ? ExitCode::ok : fail(context, served.error());
+  if (!served) return fail(context, served.error());
+  context.output.done();
+  std::fflush(nullptr);
+  // A look at a store that hangs may still be under way on a thread of its own: nothing is torn down under it.
+  std::_Exit(static_cast<int>(ExitCode::ok));
 }
 
 }  // namespace heimdall

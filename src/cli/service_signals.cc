@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 namespace heimdall {
@@ -17,9 +18,12 @@ sigset_t ending() {
   return signals;
 }
 
-// Waits for the second one, wherever the service is in its end.
-void end_at_once_on_the_next() {
+// Lives as long as the process, and is there beforehand: when the end is asked for there may be no thread left to have.
+std::atomic<bool> is_ending = false;
+
+void end_at_once_on_the_second() {
   std::thread([] {
+    is_ending.wait(false);
     const sigset_t signals = ending();
     int received = 0;
     sigwait(&signals, &received);
@@ -34,6 +38,7 @@ ServiceSignals::ServiceSignals() {
   sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  end_at_once_on_the_second();
 }
 
 std::optional<ServiceCommand> ServiceSignals::next(std::chrono::milliseconds at_most) {
@@ -43,7 +48,8 @@ std::optional<ServiceCommand> ServiceSignals::next(std::chrono::milliseconds at_
   const int received = sigtimedwait(&signals, nullptr, &limit);
   if (received == SIGHUP) return ServiceCommand::reload;
   if (received < 0) return std::nullopt;
-  end_at_once_on_the_next();
+  is_ending = true;
+  is_ending.notify_all();
   return ServiceCommand::stop;
 }
 

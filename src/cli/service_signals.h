@@ -12,6 +12,8 @@ namespace heimdall {
 class ServiceSignals {
  public:
   ServiceSignals();
+  ServiceSignals(const ServiceSignals&) = delete;
+  ServiceSignals& operator=(const ServiceSignals&) = delete;
   std::optional<ServiceCommand> next(std::chrono::milliseconds at_most);
 };
 

@@ -101,8 +101,8 @@ Timestamp Agenda::tick(Timestamp now) {
   last_tick_ = now;
   Timestamp again = now + kLongestSleep;
   for (Entry& entry : entries_) {
-    if (!entry.is_ready) prepare(entry, now);
-    else if (stepped_back) notice_step_back(entry, now);
+    if (!entry.is_ready && !prepare(entry, now)) continue;
+    if (stepped_back) notice_step_back(entry, now);
     if (std::exchange(entry.missed_one, false)) make_up(entry, now);
     else if (entry.starts_at() <= now) come_due(entry, now);
     else if (entry.retry_at && *entry.retry_at <= now) retry(entry);
@@ -113,17 +113,23 @@ Timestamp Agenda::tick(Timestamp now) {
 }
 
 // The first look at a schedule: where it stood when the service ended.
-void Agenda::prepare(Entry& entry, Timestamp now) {
-  entry.is_ready = true;
+bool Agenda::prepare(Entry& entry, Timestamp now) {
   auto mark = marks_.mark(entry.schedule.name);
   if (!mark) {
+    // Not "never": it is asked again at the next tick.
     log_.warning("schedule.unknown", format("when schedule '{}' was due last is not known: {}", entry.schedule.name, mark.error().message),
                  {{"schedule", entry.schedule.name}});
-  } else if (*mark && **mark <= now + kLongestStepBack) {
+    return false;
+  }
+  entry.is_ready = true;
+  if (*mark && **mark <= now + kLongestStepBack) {
     entry.last_due = **mark;
   }
   entry.missed_one = entry.last_due && entry.schedule.timing.next_after(*entry.last_due) <= now;
   aim(entry, std::max(now, entry.last_due.value_or(now)));
+  log_.info("schedule.next", format("schedule '{}' ({}) is due next at {}", entry.schedule.name, entry.schedule.timing.text(), rfc3339(entry.due)),
+            {{"schedule", entry.schedule.name}, text_field("at", rfc3339(entry.due))});
+  return true;
 }
 
 void Agenda::notice_step_back(Entry& entry, Timestamp now) {

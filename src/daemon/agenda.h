@@ -77,7 +77,7 @@ class Agenda {
 
  private:
   struct Entry;
-  void prepare(Entry& entry, Timestamp now);
+  bool prepare(Entry& entry, Timestamp now);  // false: its mark could not be read
   void notice_step_back(Entry& entry, Timestamp now);
   void come_due(Entry& entry, Timestamp now);
   void make_up(Entry& entry, Timestamp now);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <utility>
 
@@ -24,6 +25,19 @@ struct Dependencies::Watch {
   bool is_left_behind = false;  // nobody is left to tell: the thread may only return
   std::jthread thread = {};
 };
+
+namespace {
+
+// Threads and memory may be short for a while: the next look may have them.
+Result<void> looked(const Dependency& dependency, const std::stop_token& stop) {
+  try {
+    return dependency.check(stop);
+  } catch (const std::exception& exception) {
+    return Error{ErrorCode::internal, format("it could not be looked at: {}", exception.what())};
+  }
+}
+
+}  // namespace
 
 struct Dependencies::Shared {
   std::mutex mutex;
@@ -84,7 +98,7 @@ void Dependencies::look_again_and_again(const std::shared_ptr<Watch>& watch, con
     watch->phase = Watch::Phase::looking;
     watch->looking_since = clock_.boot_now();
     lock.unlock();
-    const Result<void> seen = watch->dependency.check(stop);
+    const Result<void> seen = looked(watch->dependency, stop);
     lock.lock();
     if (watch->is_left_behind) return;
     watch->phase = Watch::Phase::resting;

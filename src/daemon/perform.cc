@@ -23,9 +23,13 @@ RunOutcome failed(Error error) {
   return outcome;
 }
 
-RunOutcome carry_out_file(Workspace& workspace, const std::filesystem::path& path, RunContext& context) {
-  auto plan = Plan::open(path);
-  return plan ? carry_out(workspace, std::move(*plan), context) : failed(std::move(plan).error());
+RunOutcome carry_out_file(Workspace& workspace, const RunRequest& request, RunContext& context) {
+  auto plan = Plan::open(request.plan);
+  if (!plan) return failed(std::move(plan).error());
+  if (!request.plan_digest.empty() && plan->digest() != request.plan_digest) {
+    return failed({ErrorCode::failed_precondition, format("'{}' is not the plan that was approved", request.plan.string()), "look at it again, and approve what you see"});
+  }
+  return carry_out(workspace, std::move(*plan), context);
 }
 
 Result<RecoverReport> recover_bucket(Workspace& workspace, BucketWorkspace& bucket, RunContext& context) {
@@ -38,8 +42,14 @@ RunOutcome recover_doubts(Workspace& workspace, RunContext& context) {
   auto doubts = workspace.state().in_doubt("");
   if (!doubts) return failed(std::move(doubts).error());
   std::set<std::string> in_doubt;
-  for (const InDoubt& doubt : *doubts) in_doubt.insert(doubt.bucket);
   std::optional<Error> error;
+  for (const InDoubt& doubt : *doubts) {
+    in_doubt.insert(doubt.bucket);
+    if (workspace.find(doubt.bucket) != nullptr || error) continue;
+    error = Error{ErrorCode::failed_precondition,
+                  format("deletions of run {} in bucket '{}' are in doubt, and no bucket of that name is configured any more", doubt.run_id, doubt.bucket),
+                  "configure it again (with `mode: report`, if it is to lose nothing) until they are looked up"};
+  }
   std::uint64_t settled = 0;
   std::uint64_t left = 0;
   for (BucketWorkspace& bucket : workspace.buckets()) {
@@ -75,7 +85,7 @@ RunOutcome do_task(Workspace& workspace, const RunRequest& request, RunContext& 
     case Task::cleanup: return cleanup(workspace, {request.selection, request.dry_run}, context);
     case Task::stats: return take_stats(workspace, context);
     case Task::plan: return plan_to_file(workspace, request, context);
-    case Task::apply: return carry_out_file(workspace, request.plan, context);
+    case Task::apply: return carry_out_file(workspace, request, context);
     case Task::recover: return recover_doubts(workspace, context);
   }
   return failed({ErrorCode::internal, "there is no such task"});
@@ -88,6 +98,7 @@ class Performance {
       : tools_(tools), request_(request), run_id_(run_id), progress_(progress), stop_(std::move(stop)), started_at_(tools.clock.now()) {}
 
   RunOutcome run() {
+    note_beginning();
     const std::shared_ptr<const Config> config = tools_.config();
     auto workspace = Workspace::open(*config, request_.buckets, tools_.clock, &tools_.traffic);
     if (!workspace) return kept(failed(std::move(workspace).error()), tools_.history);
@@ -99,6 +110,18 @@ class Performance {
   }
 
  private:
+  // A process that is killed while a store hangs leaves a run that was interrupted, not one that never was.
+  void note_beginning() {
+    if (request_.task == Task::recover) return;
+    RunReport report;
+    report.run_id = run_id_;
+    report.command = to_string(request_.task);
+    report.trigger = request_.trigger;
+    report.dry_run = request_.dry_run == RunReport::DryRun::yes;
+    report.started_at = started_at_;
+    if (auto saved = tools_.history.save_run(report); !saved) progress_.warn(format("the run is not in the history yet: {}", saved.error().message));
+  }
+
   // A run that memory was not enough for, say, says how far it came: its figures are gone with it.
   RunOutcome run_in(Workspace& workspace) {
     LoggedJournal journal(workspace.state(), tools_.log);

@@ -35,7 +35,7 @@ Json dependency_json(const DependencyState& state, Timestamp now) {
   return {{"kind", state.kind},
           {"name", state.name},
           {"status", name_of(state.status)},
-          {"message", state.message},
+          {"message", state.status == Status::unknown && state.message.empty() ? "not looked at yet" : state.message},
           {"checked_at", time_json(state.checked_at)},
           {"age_seconds", age_json(state.checked_at, now)},
           {"last_ok_at", time_json(state.last_ok_at)}};

@@ -23,6 +23,7 @@ struct RunRequest {
   std::vector<std::string> buckets = {};  // none: all
   std::string trigger = "api";            // "api", "schedule NAME", or what of the service asked
   std::filesystem::path plan = {};        // plan: where to write it (none: plans() of the state directory, by the run's id); apply: which one
+  std::string plan_digest = {};           // apply: of the plan that was looked at
   Selection selection = {};               // plan
   std::vector<Guard> accepted = {};       // plan
 };

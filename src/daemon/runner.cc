@@ -338,7 +338,7 @@ void Runner::tell_followers(const RunRequest& request, const RunOutcome& outcome
   tell_status(request, report.run_id, to_string(report.status));
   for (const Refusal& refusal : outcome.refusals) events_.add(report.run_id, "guard", to_text(guard_json(report.run_id, refusal, Taken::no)));
   for (const Refusal& refusal : outcome.overridden) events_.add(report.run_id, "guard", to_text(guard_json(report.run_id, refusal, Taken::yes)));
-  events_.add(report.run_id, "summary", to_text(report_json("summary", report, to_string(report.status))));
+  events_.add(report.run_id, "summary", to_text(report_json("summary", report, summary_status(report.status))));
 }
 
 }  // namespace heimdall

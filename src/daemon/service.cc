@@ -1,6 +1,7 @@
 #include "daemon/service.h"
 
 #include <cstdlib>
+#include <exception>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -90,10 +91,11 @@ class Service {
   }
 
   ~Service() {
-    // The other way round than they were started; the runs end while somebody can still watch them.
-    upkeep_.reset();
+    // What is due from now on is made up by the next start. The runs end while somebody can still watch them.
+    scheduler_.stop();
     runner_.stop();
     server_.reset();
+    upkeep_.reset();
   }
 
   const HttpServer& server() const { return *server_; }
@@ -130,7 +132,11 @@ class Service {
     log_.info("config.reloaded", format("'{}' was read again", now_valid->path.string()));
   }
 
-  void end_runs() { runner_.stop(); }
+  void warn_without_token() {
+    const auto found = token();
+    if (found && *found && !(*found)->empty()) return;
+    log_.warning("http.no_token", found ? "no token is configured: nothing can be changed over HTTP" : "nothing can be changed over HTTP: " + found.error().message);
+  }
 
  private:
   Service(ServiceOptions& options, StateDirectory directory, FileLock lock, std::unique_ptr<StateDatabase> state)
@@ -225,11 +231,21 @@ class Service {
   std::unique_ptr<HttpServer> server_;
 };
 
+// Threads and memory may be short just now: that ends neither the service nor what it does.
+void reload(Service& service, Log& log) {
+  try {
+    service.reload();
+  } catch (const std::exception& exception) {
+    log.error("config.refused", format("the configuration was not taken: {}", exception.what()));
+  }
+}
+
 }  // namespace
 
 Result<void> serve(ServiceOptions options) {
   const ServiceManager manager = ServiceManager::from(options.environment);
   TRY_ASSIGN(std::unique_ptr<Service> service, Service::start(options));
+  service->warn_without_token();
   options.log.info("service.ready", format("listening on http://{}", service->server().address()), {{"listen", service->server().address()}});
   manager.ready(service->status());
 
@@ -239,7 +255,7 @@ Result<void> serve(ServiceOptions options) {
     if (command == ServiceCommand::stop) break;
     if (command == ServiceCommand::reload) {
       manager.reloading();
-      service->reload();
+      reload(*service, options.log);
       manager.ready(service->status());
     }
     manager.alive();
@@ -248,12 +264,11 @@ Result<void> serve(ServiceOptions options) {
 
   options.log.info("service.stopping", "asked to stop: the batch under way is finished first");
   manager.stopping(kLongestEnd + std::chrono::seconds(3));
-  auto ended = std::async(std::launch::async, [&] { service->end_runs(); });
+  auto ended = std::async(std::launch::async, [&] { service.reset(); });
   if (ended.wait_for(kLongestEnd) != std::future_status::ready) {
     options.log.warning("service.cut", "a request to a store or database did not end in time; what is in doubt is in the journal, the next start looks it up");
     std::_Exit(0);
   }
-  service.reset();
   options.log.info("service.stopped", "stopped");
   return {};
 }

@@ -17,7 +17,7 @@
 
 namespace heimdall {
 
-// What has to be done now and then, on a thread of its own: looks up what a killed run left in doubt as soon as its store answers, reads how full the disks of
+// What has to be done now and then, on two threads of its own: looks up what a killed run left in doubt as soon as its store answers, reads how full the disks of
 // the stores are, and forgets what the history need not keep. Borrows what it is given.
 class Upkeep {
  public:
@@ -36,15 +36,21 @@ class Upkeep {
   ~Upkeep();
 
  private:
-  void work(std::stop_token stop);
-  void settle_doubts();
+  void turn_by_turn(const char* name, std::chrono::minutes pause, std::stop_token stop, const std::function<void(int)>& once);
+  void look_after(int turn, const std::stop_token& stop);
+  void settle_doubts(int turn);
+  void forget_old(const std::stop_token& stop);
   void read_disks();
-  void forget_old(std::stop_token stop);
 
   Parts parts_;
-  std::mutex mutex_;
+  // Of the thread `upkeep` alone.
+  Timestamp wall_;  // at the last look at the clocks
+  BootTime boot_;
+  int next_settling_ = 0;  // turns
+  int backoff_ = 1;
+  std::mutex mutex_;  // belongs to `wake_`
   std::condition_variable_any wake_;
-  std::jthread thread_;
+  std::jthread thread_, disks_;
 };
 
 }  // namespace heimdall

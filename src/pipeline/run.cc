@@ -16,6 +16,12 @@ namespace heimdall {
 
 namespace {
 
+std::string all_messages(const std::vector<Refusal>& refusals) {
+  std::string all;
+  for (const Refusal& refusal : refusals) all += (all.empty() ? "" : "; ") + refusal.message;
+  return all;
+}
+
 // The parts that both kinds of run share: the report, from its first line in the history to its last.
 class RunLog {
  public:
@@ -38,7 +44,7 @@ class RunLog {
     report.completed_at = context_.clock.now();
     report.status = status();
     if (outcome.error) report.error = outcome.error->message;
-    else if (!outcome.refusals.empty()) report.error = outcome.refusals.front().message;
+    else if (!outcome.refusals.empty()) report.error = all_messages(outcome.refusals);
     else if (!outcome.unlisted.empty()) report.error = outcome.unlisted.front().error.message;
     // What cannot be written down did not end well.
     if (auto saved = save(); !saved) {

@@ -171,7 +171,7 @@ def test_a_run_that_is_cancelled_ends_with_its_batch(world, service):
     run_id = service.begin_run("cleanup")
     waiting = service.begin_run("stats")
     wait_until(lambda: not world.has("orphan/00000"))
-    assert service.summary(waiting)["status"] == "queued"
+    assert (service.summary(waiting)["status"], service.summary(waiting)["waiting"]) == ("running", True)
     service.post(f"/api/v1/runs/{run_id}/cancel").expect(202)
     summary = service.wait_for_run(run_id, 10)
     assert summary["status"] != "success" and 0 < summary["total_deleted"] < 2000

@@ -39,6 +39,11 @@ std::optional<std::string_view> bearer_token(std::string_view header) {
   return trimmed(header.substr(kScheme.size()));
 }
 
+// 127.0.0.0/8 in four numbers: no name that somebody else's server could answer for.
+bool is_loopback_address(std::string_view host) {
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos && std::count(host.begin(), host.end(), '.') == 3;
+}
+
 Problem unauthorized(std::string detail, std::string_view challenge) {
   Problem problem{401, std::move(detail), "send `Authorization: Bearer TOKEN` with the token that `http:` in the configuration names"};
   problem.headers.emplace_back("WWW-Authenticate", challenge);
@@ -48,7 +53,8 @@ Problem unauthorized(std::string detail, std::string_view challenge) {
 std::optional<Problem> check_token(const ServerRequest& request, const std::function<Result<std::optional<std::string>>()>& token) {
   const auto wanted = token();
   if (!wanted) {
-    Problem problem{500, format("the token cannot be read, so nothing can be changed: {}", wanted.error().message), wanted.error().hint};
+    // Not there or not readable is as good as none; anything else is our own trouble.
+    Problem problem{wanted.error().code == ErrorCode::permission_denied ? 403 : 500, format("the token cannot be read, so nothing can be changed: {}", wanted.error().message), wanted.error().hint};
     problem.code = to_string(wanted.error().code);
     return problem;
   }
@@ -87,7 +93,7 @@ bool is_same_secret(std::string_view given, std::string_view wanted) {
 
 std::optional<Problem> check_loopback_host(const ServerRequest& request) {
   const std::string host = host_name(trimmed(request.header("host")));
-  if (host == "localhost" || host == "127.0.0.1" || host == "[::1]") return std::nullopt;
+  if (host == "localhost" || is_loopback_address(host) || host == "[::1]") return std::nullopt;
   return Problem{421, format("the service listens on a loopback address and is not '{}'", printable(host)),
                  "ask http://127.0.0.1 or http://localhost; behind a proxy, let it send `Host: localhost` or let the service listen on another address"};
 }

@@ -168,7 +168,8 @@ TEST(ApiRunsTest, tell_how_far_they_are) {
   EXPECT_EQ(running["progress"], Json({{"phase", "listing"}, {"bucket", "photos"}, {"done", 3}, {"expected", 7}}));
   EXPECT_TRUE(running["completed_at"].is_null());
   const Json queued = place.get("/api/v1/runs/" + second).json();
-  EXPECT_EQ(queued["status"], "queued");
+  EXPECT_EQ(queued["status"], "running");
+  EXPECT_EQ(queued["waiting"], true);
   EXPECT_TRUE(queued["started_at"].is_null());
   EXPECT_THAT(ids_of(place.get("/api/v1/runs"), "runs"), ElementsAre(second, first));
   EXPECT_THAT(ids_of(place.get("/api/v1/runs?status=queued"), "runs"), ElementsAre(second));

@@ -147,6 +147,7 @@ class PlanRoutes {
     RunRequest request;
     request.task = Task::apply;
     request.plan = std::move(*path);
+    request.plan_digest = (*plan)->digest();
     for (const BucketPlan& bucket : (*plan)->buckets()) request.buckets.push_back(bucket.bucket);
     auto run_id = context_.runner.submit(std::move(request));
     if (!run_id) return response_of(problem_of(run_id.error()));

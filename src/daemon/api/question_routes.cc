@@ -58,6 +58,7 @@ ServerResponse run_doctor(const ApiContext& context, const ApiCall& call) {
   }
   if (const auto problem = fields.problem()) return response_of(*problem);
   DoctorRequest request;
+  request.deleting = TryDeleting::no;
   if (bucket) request.buckets.push_back(*bucket);
   Json checks = Json::array();
   auto worst = Check::Status::ok;

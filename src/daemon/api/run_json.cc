@@ -16,7 +16,9 @@ Json live_run_json(std::string_view type, const LiveRun& run, const std::optiona
   report.dry_run = run.request.dry_run == RunReport::DryRun::yes;
   report.started_at = run.started_at.value_or(run.submitted_at);
   report.completed_at = std::nullopt;
-  Json json = report_json(type, report, run.started ? "running" : "queued");
+  // Of one run the contract knows `running` until it ends; `waiting` tells the rest. Lists tell them apart.
+  Json json = report_json(type, report, run.started || type == "summary" ? "running" : "queued");
+  json["waiting"] = !run.started;
   if (!run.started) json["started_at"] = nullptr;
   json["execution_time_seconds"] = run.started ? std::chrono::duration<double>(now - report.started_at).count() : 0.0;
   json["submitted_at"] = rfc3339_exact(run.submitted_at);
