@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 constexpr auto kLongestSleep = 1min;
 constexpr auto kLongestStepBack = 48h;
 constexpr unsigned kMostRetries = 3;
+constexpr int kLooksForMark = 3;  // a tick apart, each a minute at most
 constexpr int kMostStepsCounted = 10'000;  // due times that passed: enough for months of hours
 
 bool may_pass(ErrorCode code) {
@@ -67,7 +68,8 @@ struct Agenda::Entry {
   explicit Entry(Schedule its_schedule) : schedule(std::move(its_schedule)) {}
 
   Schedule schedule;
-  bool is_ready = false;                 // its mark was read
+  bool is_ready = false;                 // its mark was read, or given up
+  int looks_for_mark = 0;
   Timestamp due{};                       // the next one
   std::chrono::milliseconds late{0};     // by so much that one starts later
   std::optional<Timestamp> last_due;     // taken care of
@@ -116,13 +118,13 @@ Timestamp Agenda::tick(Timestamp now) {
 bool Agenda::prepare(Entry& entry, Timestamp now) {
   auto mark = marks_.mark(entry.schedule.name);
   if (!mark) {
-    // Not "never": it is asked again at the next tick.
     log_.warning("schedule.unknown", format("when schedule '{}' was due last is not known: {}", entry.schedule.name, mark.error().message),
                  {{"schedule", entry.schedule.name}});
-    return false;
+    // Not "never" yet: somebody may just keep the state busy. But a broken state must not keep a schedule from running at all.
+    if (++entry.looks_for_mark < kLooksForMark) return false;
   }
   entry.is_ready = true;
-  if (*mark && **mark <= now + kLongestStepBack) {
+  if (mark && *mark && **mark <= now + kLongestStepBack) {
     entry.last_due = **mark;
   }
   entry.missed_one = entry.last_due && entry.schedule.timing.next_after(*entry.last_due) <= now;

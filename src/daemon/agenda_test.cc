@@ -419,8 +419,19 @@ TEST_F(AgendaTest, goes_on_without_marks) {
   Agenda agenda = this->agenda({{.name = "hourly", .timing = every(1h)}});
   pass(agenda, at("2026-11-25T17:30:00Z"), at("2026-11-25T19:30:00Z"));
   EXPECT_THAT(started_, SizeIs(2));
-  EXPECT_THAT(log_.of("schedule.unknown"), SizeIs(1));
+  EXPECT_THAT(log_.of("schedule.unknown"), SizeIs(3));
   EXPECT_THAT(log_.of("schedule.unmarked"), SizeIs(2));
+}
+
+TEST_F(AgendaTest, a_mark_that_cannot_be_read_for_a_moment_still_makes_up_for_what_was_missed) {
+  marks_.marks["nightly"] = at("2026-11-24T03:00:00Z");
+  marks_.error = Error{ErrorCode::unavailable, "the state is busy"};
+  Agenda agenda = this->agenda({{.name = "nightly", .timing = cron("0 3 * * *")}});
+  pass(agenda, at("2026-11-25T17:30:00Z"), at("2026-11-25T17:30:30Z"));
+  EXPECT_THAT(started_, SizeIs(0));
+  marks_.error.reset();
+  pass(agenda, now_, at("2026-11-25T17:32:00Z"));
+  EXPECT_THAT(started_, SizeIs(1));
 }
 
 TEST_F(AgendaTest, a_run_that_cannot_be_begun_is_skipped) {
