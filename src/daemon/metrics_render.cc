@@ -336,7 +336,8 @@ std::string Metrics::render(const MetricsView& view) const {
     out.add(MetricLabels{{"level", to_string(level)}}, state_->log_lines[static_cast<std::size_t>(level)].load(std::memory_order_relaxed));
   }
   out.family(Type::counter, "heimdall_storage_http_requests_total", "Requests to this service by route and status.");
-  for (const auto& [key, count] : *state_->http.lock()) {
+  // The lock is named: a temporary's would end before the first turn of the loop.
+  for (auto routes = state_->http.lock(); const auto& [key, count] : *routes) {
     out.add(MetricLabels{{"route", key.first}, {"code", metric_number(key.second)}}, count);
   }
   write_process(out);
