@@ -96,7 +96,7 @@ Result<ObjectMeta> S3Inspection::read_head(const ObjectKey& key, S3Session::Pend
   if (error.code == ErrorCode::permission_denied && !is_utf8(key.bytes())) {
     // MinIO cannot check a signature over such a key. If it accepts our others, it is the key.
     S3Call bucket{.method = HttpMethod::head};
-    bucket.intent = {format("find bucket '{}'", session_.endpoint().bucket()), "s3:ListBucket", "the bucket"};
+    bucket.intent = {format("reach bucket '{}'", session_.endpoint().bucket()), "s3:ListBucket", "the bucket"};
     TRY(session_.read(std::move(bucket)));
     return missing(key, "the server takes UTF-8 only");
   }

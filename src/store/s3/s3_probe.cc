@@ -50,7 +50,7 @@ StoreFacts::Versioning S3Probe::versioning() {
 
 Result<bool> S3Probe::may_delete() {
   S3Call bucket{.method = HttpMethod::head};
-  bucket.intent = {format("find bucket '{}'", session_.endpoint().bucket()), "s3:ListBucket", "the bucket"};
+  bucket.intent = {format("reach bucket '{}'", session_.endpoint().bucket()), "s3:ListBucket", "the bucket"};
   TRY_ASSIGN(const HttpResponse found, session_.read(std::move(bucket)));
   // AWS would write a marker for a key that never was; MinIO does not.
   const bool leaves_nothing = found.header("Server") == "MinIO" || versioning() == StoreFacts::Versioning::off;

@@ -35,7 +35,7 @@ std::string S3Reader::name_here() const {
 
 S3Call S3Reader::bucket_call() const {
   S3Call call{.method = HttpMethod::head};
-  call.intent = {format("find bucket '{}'", session_->endpoint().bucket()), "s3:ListBucket", "the bucket"};
+  call.intent = {format("reach bucket '{}'", session_->endpoint().bucket()), "s3:ListBucket", "the bucket"};
   return call;
 }
 
