@@ -36,6 +36,11 @@ struct Passed {
   std::uint64_t times = 1;  // how many there were
 };
 
+// The service was stopped while the run waited.
+bool never_began(const RunOutcome& outcome) {
+  return outcome.report.status == RunStatus::interrupted && outcome.error && outcome.error->code == ErrorCode::unavailable;
+}
+
 // From `first`, which has passed, to `now`. After a gap that nobody wants to count, `now` stands for the last one.
 Passed passed_until(const Timing& timing, Timestamp first, Timestamp now) {
   Passed passed{first};
@@ -193,6 +198,15 @@ void Agenda::take_care_of(Entry& entry, Timestamp due, Timestamp now) {
   aim(entry, std::max(now, due));
 }
 
+// The next start makes up for it: its last due time was not taken care of.
+void Agenda::forget(Entry& entry) {
+  if (!entry.last_due) return;
+  if (auto saved = marks_.save_mark(entry.schedule.name, *entry.last_due - 1s); !saved) {
+    log_.warning("schedule.unmarked", format("that the run of schedule '{}' did not begin could not be written down: {}", entry.schedule.name, saved.error().message),
+                 {{"schedule", entry.schedule.name}});
+  }
+}
+
 // The next due time, and how late it starts: by the same part of the jitter for the same due time, and never beyond the one after it.
 void Agenda::aim(Entry& entry, Timestamp after) const {
   entry.due = entry.schedule.timing.next_after(after);
@@ -209,6 +223,7 @@ void Agenda::run_ended(const std::string& run_id, const RunOutcome& outcome, Tim
   if (at == entries_.end()) return;
   Entry& entry = *at;
   entry.is_live = false;
+  if (never_began(outcome)) return forget(entry);
   if (!may_pass(outcome)) return;
   const std::string& name = entry.schedule.name;
   entry.backoff = entry.schedule.retry_delay * (1U << entry.attempts);

@@ -84,6 +84,7 @@ class Agenda {
   void start(Entry& entry, Timestamp due, Timestamp now);
   void retry(Entry& entry);
   void take_care_of(Entry& entry, Timestamp due, Timestamp now);
+  void forget(Entry& entry);
   void aim(Entry& entry, Timestamp after) const;
 
   std::vector<Entry> entries_;

@@ -434,6 +434,17 @@ TEST_F(AgendaTest, a_mark_that_cannot_be_read_for_a_moment_still_makes_up_for_wh
   EXPECT_THAT(started_, SizeIs(1));
 }
 
+TEST_F(AgendaTest, a_run_that_the_end_of_the_service_kept_from_beginning_is_made_up) {
+  runs_end_ = false;
+  Agenda before = this->agenda({{.name = "nightly", .timing = cron("0 3 * * *")}});
+  pass(before, at("2026-11-25T02:59:00Z"), at("2026-11-25T03:00:00Z"));
+  ASSERT_THAT(started_, SizeIs(1));
+  end_runs(before, outcome_of(RunStatus::interrupted, Error{ErrorCode::unavailable, "the service is stopping"}));
+  Agenda after = this->agenda({{.name = "nightly", .timing = cron("0 3 * * *")}});
+  pass(after, at("2026-11-25T03:05:00Z"), at("2026-11-25T03:06:00Z"));
+  EXPECT_THAT(started_, SizeIs(2));
+}
+
 TEST_F(AgendaTest, a_run_that_cannot_be_begun_is_skipped) {
   submit_error_ = Error{ErrorCode::failed_precondition, "100 runs wait already"};
   Agenda agenda = this->agenda({{.name = "hourly", .timing = every(1h)}});

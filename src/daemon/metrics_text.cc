@@ -78,8 +78,7 @@ void MetricsText::make_room(std::size_t bytes) {
 }
 
 void MetricsText::put(std::string_view text) {
-  std::memcpy(text_.data() + written_, text.data(), text.size());
-  written_ += text.size();
+  written_ += text.copy(text_.data() + written_, text.size());  // an empty one may point nowhere
 }
 
 void MetricsText::put(std::uint64_t value) {

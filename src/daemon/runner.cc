@@ -300,10 +300,11 @@ RunOutcome Runner::perform_safely(Queued& queued) {
   return outcome;
 }
 
+// `unavailable`: nobody wanted it to end, so a schedule makes up for it.
 void Runner::drop(const Queued& queued, std::string_view why) {
   RunOutcome outcome;
   outcome.report.status = RunStatus::interrupted;
-  outcome.error = Error{ErrorCode::cancelled, std::string(why)};
+  outcome.error = Error{why == kStopping ? ErrorCode::unavailable : ErrorCode::cancelled, std::string(why)};
   outcome.report.error = outcome.error->message;
   complete(outcome.report, queued.request, queued.run_id, queued.submitted_at, clock_.now());
   if (save_) save_(outcome.report);
