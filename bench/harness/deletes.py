@@ -16,7 +16,7 @@ KEPT = "kept/by-a-row.npy"
 
 
 def measure(bench):
-    count = bench.pick(20_000, 100_000)
+    count = bench.pick(5_000, 100_000)
     numbers = itertools.count()
     data = bench.work / "minio-deletes"
     shutil.rmtree(data, ignore_errors=True)  # of a run that was ended

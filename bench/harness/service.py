@@ -148,7 +148,7 @@ def idle(bench):
     with Service(bench, folder, config) as service:
         service.wait_ready()
         service.run("stats")  # memory as it is after work
-        seconds = bench.pick(10, 60)
+        seconds = bench.pick(5, 60)
         before, began = service.cpu_seconds(), time.monotonic()
         time.sleep(seconds)
         used = service.cpu_seconds() - before
