@@ -14,17 +14,14 @@ namespace {
 
 // A run that ended before its pipeline began, which is what writes the report otherwise.
 RunOutcome ended_early(const RunContext& context, RunOutcome::Stage stage, Error error) {
-  RunOutcome outcome;
+  RunOutcome outcome = ended_with(std::move(error));
   RunReport& report = outcome.report;
   report.run_id = context.run_id;
   report.command = context.command;
   report.trigger = context.trigger;
   report.completed_at = context.clock.now();
   report.started_at = context.started_at.value_or(*report.completed_at);
-  report.status = error.code == ErrorCode::cancelled ? RunStatus::interrupted : RunStatus::failed;
-  report.error = error.message;
   outcome.stage = stage;
-  outcome.error = std::move(error);
   return outcome;
 }
 
@@ -86,6 +83,14 @@ void add_scanned(RunOutcome& outcome, RunOutcome scanned) {
 }
 
 }  // namespace
+
+RunOutcome ended_with(Error error) {
+  RunOutcome outcome;
+  outcome.report.status = error.code == ErrorCode::cancelled ? RunStatus::interrupted : RunStatus::failed;
+  outcome.report.error = error.message;
+  outcome.error = std::move(error);
+  return outcome;
+}
 
 Error still_in_doubt(std::uint64_t objects) {
   return {ErrorCode::in_doubt, format("{} still in doubt from an earlier run: the store cannot say yet", count_of(objects, "object")),

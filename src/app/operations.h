@@ -41,6 +41,9 @@ RunOutcome take_stats(Workspace& workspace, RunContext& context);
 // A scan that writes a plan of the buckets in any mode to `path`.
 RunOutcome make_plan(Workspace& workspace, const std::filesystem::path& path, const Selection& selection, RunContext& context);
 
+// An outcome that is nothing but this error, and the status that goes with it.
+RunOutcome ended_with(Error error);
+
 // Invariant 6: what is in doubt is looked up before anything else happens to it.
 Error still_in_doubt(std::uint64_t objects);
 

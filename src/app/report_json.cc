@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "model/run_totals.h"
 
 namespace heimdall {
 
@@ -75,23 +76,16 @@ Json report_json(std::string_view type, const RunReport& report, std::string_vie
   const auto length = report.completed_at.value_or(report.started_at) - report.started_at;
   line["execution_time_seconds"] = std::chrono::duration<double>(length).count();
   Json buckets = Json::object();
-  std::uint64_t orphans = 0;
-  std::uint64_t deleted = 0;
-  std::uint64_t failed = 0;
-  std::uint64_t bytes = 0;
   for (const auto& [name, figures] : report.buckets) {
     buckets[name] = figures_json(figures);
     if (const auto swept = report.sweeps.find(name); swept != report.sweeps.end()) put_times(buckets[name], swept->second, figures);
-    orphans += figures.orphans_found;
-    deleted += figures.orphans_deleted;
-    failed += figures.deletion_failures;
-    bytes += figures.bytes_deleted;
   }
   line["buckets"] = std::move(buckets);
-  line["total_orphans_found"] = orphans;
-  line["total_deleted"] = deleted;
-  line["total_failed"] = failed;
-  line["total_space_recovered_gb"] = static_cast<double>(bytes) / kGiB;
+  const RunTotals totals = totals_of(report);
+  line["total_orphans_found"] = totals.orphans_found;
+  line["total_deleted"] = totals.orphans_deleted;
+  line["total_failed"] = totals.deletion_failures;
+  line["total_space_recovered_gb"] = static_cast<double>(totals.bytes_deleted) / kGiB;
   if (!report.error.empty()) line["message"] = report.error;
   return line;
 }

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "model/run_totals.h"
 
 namespace heimdall {
 
@@ -93,23 +94,18 @@ ExitCode finish_run(CommandContext& context, const RunOutcome& outcome) {
   for (const Refusal& refusal : outcome.overridden) context.output.overridden(refusal);
   for (const Refusal& refusal : outcome.refusals) context.output.refusal(refusal);
   for (const RangeFailure& failure : outcome.unlisted) context.output.unlisted(failure);
-  std::uint64_t touched = 0;
-  std::uint64_t failures = 0;
-  for (const auto& [bucket, figures] : outcome.report.buckets) {
-    touched += figures.orphans_deleted;
-    failures += figures.deletion_failures;
-  }
+  const RunTotals totals = totals_of(outcome.report);
   if (outcome.error) {
     const bool interrupted = outcome.error->code == ErrorCode::cancelled;
     // What was deleted must not go untold: then the summary is the last line.
-    if (touched == 0 && failures == 0) return fail(context, *outcome.error);
+    if (totals.orphans_deleted == 0 && totals.deletion_failures == 0) return fail(context, *outcome.error);
     context.output.error(*outcome.error);
     context.output.summary(outcome.report);
     return interrupted ? ExitCode::interrupted : ExitCode::partial;
   }
   context.output.summary(outcome.report);
-  if (!outcome.refusals.empty()) return touched == 0 ? ExitCode::refused : ExitCode::partial;
-  return failures > 0 || !outcome.unlisted.empty() ? ExitCode::partial : ExitCode::ok;
+  if (!outcome.refusals.empty()) return totals.orphans_deleted == 0 ? ExitCode::refused : ExitCode::partial;
+  return totals.deletion_failures > 0 || !outcome.unlisted.empty() ? ExitCode::partial : ExitCode::ok;
 }
 
 }  // namespace heimdall

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/sparkline.h"
+#include "model/run_totals.h"
 
 namespace heimdall {
 
@@ -111,13 +112,8 @@ class TextOutput final : public Output {
     };
     line("run", "command", "status", "by", "deleted", "freed");
     for (const RunReport& report : reports) {
-      std::uint64_t deleted = 0;
-      std::uint64_t bytes = 0;
-      for (const auto& [name, figures] : report.buckets) {
-        deleted += figures.orphans_deleted;
-        bytes += figures.bytes_deleted;
-      }
-      line(report.run_id, report.command, to_string(report.status), report.trigger, with_thousands(deleted), human_bytes(bytes));
+      const RunTotals totals = totals_of(report);
+      line(report.run_id, report.command, to_string(report.status), report.trigger, with_thousands(totals.orphans_deleted), human_bytes(totals.bytes_deleted));
     }
   }
 

@@ -15,19 +15,11 @@ namespace heimdall {
 
 namespace {
 
-RunOutcome failed(Error error) {
-  RunOutcome outcome;
-  outcome.report.status = error.code == ErrorCode::cancelled ? RunStatus::interrupted : RunStatus::failed;
-  outcome.report.error = error.message;
-  outcome.error = std::move(error);
-  return outcome;
-}
-
 RunOutcome carry_out_file(Workspace& workspace, const RunRequest& request, RunContext& context) {
   auto plan = Plan::open(request.plan);
-  if (!plan) return failed(std::move(plan).error());
+  if (!plan) return ended_with(std::move(plan).error());
   if (!request.plan_digest.empty() && plan->digest() != request.plan_digest) {
-    return failed({ErrorCode::failed_precondition, format("'{}' is not the plan that was approved", request.plan.string()), "look at it again, and approve what you see"});
+    return ended_with({ErrorCode::failed_precondition, format("'{}' is not the plan that was approved", request.plan.string()), "look at it again, and approve what you see"});
   }
   return carry_out(workspace, std::move(*plan), context);
 }
@@ -40,7 +32,7 @@ Result<RecoverReport> recover_bucket(Workspace& workspace, BucketWorkspace& buck
 // Only in the buckets that have something in doubt; one whose store is away keeps no other one waiting.
 RunOutcome recover_doubts(Workspace& workspace, RunContext& context) {
   auto doubts = workspace.state().in_doubt("");
-  if (!doubts) return failed(std::move(doubts).error());
+  if (!doubts) return ended_with(std::move(doubts).error());
   std::set<std::string> in_doubt;
   std::optional<Error> error;
   for (const InDoubt& doubt : *doubts) {
@@ -64,7 +56,7 @@ RunOutcome recover_doubts(Workspace& workspace, RunContext& context) {
   }
   if (settled > 0) context.progress.warn(format("{} that earlier runs left in doubt: looked up; see `runs`", count_of(settled, "object")));
   if (!error && left > 0) error = still_in_doubt(left);
-  if (error) return failed(std::move(*error));
+  if (error) return ended_with(std::move(*error));
   RunOutcome outcome;
   outcome.report.status = RunStatus::success;
   return outcome;
@@ -74,7 +66,7 @@ RunOutcome plan_to_file(Workspace& workspace, const RunRequest& request, RunCont
   std::filesystem::path path = request.plan;
   if (path.empty()) {
     auto folder = workspace.directory().plans();
-    if (!folder) return failed(std::move(folder).error());
+    if (!folder) return ended_with(std::move(folder).error());
     path = *folder / (context.run_id + ".plan");
   }
   return make_plan(workspace, path, request.selection, context);
@@ -88,7 +80,7 @@ RunOutcome do_task(Workspace& workspace, const RunRequest& request, RunContext& 
     case Task::apply: return carry_out_file(workspace, request, context);
     case Task::recover: return recover_doubts(workspace, context);
   }
-  return failed({ErrorCode::internal, "there is no such task"});
+  return ended_with({ErrorCode::internal, "there is no such task"});
 }
 
 // One run, from the opening of its workspace to its line in the history.
@@ -101,7 +93,7 @@ class Performance {
     note_beginning();
     const std::shared_ptr<const Config> config = tools_.config();
     auto workspace = Workspace::open(*config, request_.buckets, tools_.clock, &tools_.traffic);
-    if (!workspace) return kept(failed(std::move(workspace).error()), tools_.history);
+    if (!workspace) return kept(ended_with(std::move(workspace).error()), tools_.history);
     for (const std::string& warning : (*workspace)->warnings()) progress_.warn(warning);
     RunOutcome outcome = run_in(**workspace);
     // Every other run wrote its report itself.
@@ -134,7 +126,7 @@ class Performance {
     } catch (const std::exception& exception) {
       thrown = exception.what();
     }
-    return failed({ErrorCode::internal, format("the run broke off ({}) after {}", thrown, count_of(journal.deleted(), "deletion")),
+    return ended_with({ErrorCode::internal, format("the run broke off ({}) after {}", thrown, count_of(journal.deleted(), "deletion")),
                    "the journal has them all: `runs show`"});
   }
 

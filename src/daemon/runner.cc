@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "daemon/run_progress.h"
+#include "model/run_totals.h"
 
 namespace heimdall {
 
@@ -22,7 +23,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMostWaiting = 100;
-constexpr std::string_view kStopping = "the service was stopped before the run began";
 
 Json progress_json(const std::string& run_id, const RunPosition& at) {
   return {{"run_id", run_id},
@@ -46,26 +46,22 @@ Json guard_json(const std::string& run_id, const Refusal& refusal, Taken accepte
 
 void log_end(Log& log, const RunRequest& request, const RunOutcome& outcome) {
   const RunReport& report = outcome.report;
-  std::uint64_t deleted = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t failed = 0;
-  for (const auto& [bucket, figures] : report.buckets) {
-    deleted += figures.orphans_deleted;
-    bytes += figures.bytes_deleted;
-    failed += figures.deletion_failures;
-  }
+  const RunTotals totals = totals_of(report);
   std::vector<LogField> fields = {{"run_id", report.run_id},
                                   {"task", std::string(to_string(request.task))},
                                   {"status", std::string(to_string(report.status))},
                                   {"duration_seconds", seconds(report.completed_at.value_or(report.started_at) - report.started_at)},
-                                  {"deleted", deleted},
-                                  {"bytes_deleted", bytes},
-                                  {"failed", failed}};
+                                  {"deleted", totals.orphans_deleted},
+                                  {"bytes_deleted", totals.bytes_deleted},
+                                  {"failed", totals.deletion_failures}};
   if (outcome.error && !outcome.error->hint.empty()) fields.push_back({"hint", outcome.error->hint});
   const bool well = report.status == RunStatus::success;
   const std::string message = report.error.empty() ? std::string(well ? "the run ended well" : "the run ended") : "the run ended: " + report.error;
   if (const LogLevel level = well ? LogLevel::info : LogLevel::warning; log.takes(level)) log.write(level, "run.ended", message, fields);
 }
+
+// Nobody wanted it to end, so a schedule makes up for it.
+Error stopped_before() { return {ErrorCode::unavailable, "the service was stopped before the run began"}; }
 
 RunOutcome broken_off(std::string why) {
   RunOutcome outcome;
@@ -160,7 +156,7 @@ std::string Runner::announce(const std::shared_ptr<Queued>& queued) {
     }
     std::erase(queue_, queued);
   }
-  drop(*queued, kStopping);
+  drop(*queued, stopped_before());
   return queued->run_id;
 }
 
@@ -178,7 +174,7 @@ Result<void> Runner::cancel(const std::string& run_id) {
     if (was_waiting) queue_.erase(at);
   }
   if (was_waiting) {
-    drop(*found, "it was cancelled before it began");
+    drop(*found, {ErrorCode::cancelled, "it was cancelled before it began"});
   } else if (found->stop.request_stop()) {
     log_.info("run.cancelled", "the run was cancelled; what it is about is finished first", {{"run_id", run_id}});
   }
@@ -226,7 +222,7 @@ void Runner::stop() {
       for (const auto& one : dropped) std::erase(queue_, one);
     }
     thread_.request_stop();
-    for (const auto& one : dropped) drop(*one, kStopping);
+    for (const auto& one : dropped) drop(*one, stopped_before());
     thread_.join();
   });
 }
@@ -300,12 +296,11 @@ RunOutcome Runner::perform_safely(Queued& queued) {
   return outcome;
 }
 
-// `unavailable`: nobody wanted it to end, so a schedule makes up for it.
-void Runner::drop(const Queued& queued, std::string_view why) {
+void Runner::drop(const Queued& queued, Error why) {
   RunOutcome outcome;
   outcome.report.status = RunStatus::interrupted;
-  outcome.error = Error{why == kStopping ? ErrorCode::unavailable : ErrorCode::cancelled, std::string(why)};
-  outcome.report.error = outcome.error->message;
+  outcome.report.error = why.message;
+  outcome.error = std::move(why);
   complete(outcome.report, queued.request, queued.run_id, queued.submitted_at, clock_.now());
   if (save_) save_(outcome.report);
   tell_watchers(queued.request, outcome);

@@ -89,7 +89,7 @@ class Runner {
   std::shared_ptr<RunProgress> progress_of(const std::string& run_id);
   void carry_out(Queued& queued);
   RunOutcome perform_safely(Queued& queued);
-  void drop(const Queued& queued, std::string_view why);
+  void drop(const Queued& queued, Error why);
   void tell_watchers(const RunRequest& request, const RunOutcome& outcome);
   void tell_followers(const RunRequest& request, const RunOutcome& outcome);
   void tell_status(const RunRequest& request, const std::string& run_id, std::string_view status);

@@ -84,6 +84,7 @@ class Service {
     TRY(opened.database->mark_interrupted_runs());
     auto service = std::unique_ptr<Service>(new Service(options, std::move(directory), std::move(lock), std::move(opened.database)));
     TRY(service->load_figures());
+    TRY(service->restore_metrics());
     TRY(service->listen());
     service->scheduler_.start();
     service->begin_upkeep();
@@ -186,6 +187,11 @@ class Service {
       TRY_ASSIGN(const auto measured, state_->last_measured(bucket.name));
       if (measured) board_.set_figures(bucket.name, measured->figures, measured->at);
     }
+    return {};
+  }
+
+  // When runs succeeded last, before this process.
+  Result<void> restore_metrics() {
     constexpr std::size_t kLatestRuns = 1000;
     TRY_ASSIGN(const std::vector<RunReport> runs, state_->runs(kLatestRuns));
     metrics_->restore(runs);

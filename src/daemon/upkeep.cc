@@ -60,14 +60,16 @@ void Upkeep::settle_doubts(int turn) {
     backoff_ = 1;
     return;
   }
-  // What is under way may be theirs; the next turn sees.
-  if (turn < next_settling_ || !parts_.runner.all_live().empty()) return;
-  next_settling_ = turn + backoff_;
-  backoff_ = std::min(2 * backoff_, kLongestBackoff);
+  if (turn < next_settling_) return;
   RunRequest request;
   request.task = Task::recover;
   request.trigger = "upkeep";
-  if (const auto submitted = parts_.runner.submit(request); !submitted) parts_.log.warning("recover.refused", submitted.error().message);
+  const auto submitted = parts_.runner.submit_if_idle(std::move(request));
+  if (!submitted) return parts_.log.warning("recover.refused", submitted.error().message);
+  // What is under way may be theirs; the next turn sees.
+  if (!*submitted) return;
+  next_settling_ = turn + backoff_;
+  backoff_ = std::min(2 * backoff_, kLongestBackoff);
 }
 
 void Upkeep::read_disks() {

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "model/run_totals.h"
 #include "pipeline/judge.h"
 #include "pipeline/sweep/recheck.h"
 #include "pipeline/listing/scan.h"
@@ -58,16 +59,11 @@ class RunLog {
 
  private:
   RunStatus status() const {
-    std::uint64_t deleted = 0;
-    std::uint64_t failures = 0;
-    for (const auto& [bucket, figures] : outcome.report.buckets) {
-      deleted += figures.orphans_deleted;
-      failures += figures.deletion_failures;
-    }
+    const RunTotals totals = totals_of(outcome.report);
     if (outcome.error && outcome.error->code == ErrorCode::cancelled) return RunStatus::interrupted;
-    if (!outcome.refusals.empty()) return deleted == 0 ? RunStatus::refused : RunStatus::partial;
-    if (outcome.error) return deleted == 0 ? RunStatus::failed : RunStatus::partial;
-    return failures > 0 || !outcome.unlisted.empty() ? RunStatus::partial : RunStatus::success;
+    if (!outcome.refusals.empty()) return totals.orphans_deleted == 0 ? RunStatus::refused : RunStatus::partial;
+    if (outcome.error) return totals.orphans_deleted == 0 ? RunStatus::failed : RunStatus::partial;
+    return totals.deletion_failures > 0 || !outcome.unlisted.empty() ? RunStatus::partial : RunStatus::success;
   }
 
   RunContext& context_;

@@ -117,9 +117,9 @@ ServerResponse show_run(const ApiContext& context, const ApiCall& call) {
   auto saved = context.state.run(id);
   if (live) return json_response(200, live_run_json("summary", *live, saved ? *saved : std::nullopt, context.clock.now()));
   const bool is_whole = saved && *saved && (*saved)->status != RunStatus::running;
-  if (is_whole) return json_response(200, report_json("summary", **saved, summary_status((*saved)->status)));
   // A run whose report could not be written (a full disk) is told as long as its events are.
-  if (const auto told = told_summary(context.events, id)) return ServerResponse::text(200, "application/json", *told + "\n");
+  const auto told = is_whole ? std::nullopt : told_summary(context.events, id);
+  if (told) return ServerResponse::text(200, "application/json", *told + "\n");
   if (saved && *saved) return json_response(200, report_json("summary", **saved, summary_status((*saved)->status)));
   return response_of(saved ? no_such_run(id) : problem_of(saved.error()));
 }
