@@ -99,24 +99,6 @@ std::string time_text(Timestamp now) {
   return text + format(".{:03}Z", std::chrono::floor<std::chrono::milliseconds>(fraction).count());
 }
 
-std::string json_line(Timestamp now, LogLevel level, std::string_view event, std::string_view message, std::span<const LogField> fields) {
-  std::string line = "{\"time\":";
-  append_quoted(line, time_text(now));
-  line += ",\"level\":";
-  append_quoted(line, to_string(level));
-  line += ",\"event\":";
-  append_quoted(line, event);
-  line += ",\"message\":";
-  append_quoted(line, message);
-  for (const LogField& field : fields) {
-    line += ',';
-    append_quoted(line, field.name);
-    line += ':';
-    std::visit(AppendValue{line, LineLog::Format::json}, field.value);
-  }
-  return line + "}";
-}
-
 std::string human_line(Timestamp now, LogLevel level, LineLog::Colours colours, std::string_view event, std::string_view message,
                        std::span<const LogField> fields) {
   std::string line = time_text(now) + " ";
@@ -144,6 +126,24 @@ bool leads_to_journald(int fd, const Environment& environment) {
 
 }  // namespace
 
+std::string json_log_line(Timestamp now, LogLevel level, std::string_view event, std::string_view message, std::span<const LogField> fields) {
+  std::string line = "{\"time\":";
+  append_quoted(line, time_text(now));
+  line += ",\"level\":";
+  append_quoted(line, to_string(level));
+  line += ",\"event\":";
+  append_quoted(line, event);
+  line += ",\"message\":";
+  append_quoted(line, message);
+  for (const LogField& field : fields) {
+    line += ',';
+    append_quoted(line, field.name);
+    line += ':';
+    std::visit(AppendValue{line, LineLog::Format::json}, field.value);
+  }
+  return line + "}";
+}
+
 std::string_view to_string(LogLevel level) { return kLevelNames.at(index_of(level)); }
 
 std::optional<LogLevel> log_level_named(std::string_view name) {
@@ -163,7 +163,7 @@ LineLog::Options LineLog::suited_to(int fd, const Environment& environment) {
 
 std::string LineLog::line(LogLevel level, std::string_view event, std::string_view message, std::span<const LogField> fields) const {
   std::string text(options_.priorities == Priorities::on ? kPriorities.at(index_of(level)) : "");
-  text += options_.format == Format::json ? json_line(clock_.now(), level, event, message, fields)
+  text += options_.format == Format::json ? json_log_line(clock_.now(), level, event, message, fields)
                                           : human_line(clock_.now(), level, options_.colours, event, message, fields);
   return text + "\n";
 }

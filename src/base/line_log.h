@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,10 +17,14 @@ namespace heimdall {
 std::string_view to_string(LogLevel level);  // "debug", "info", "warning", "error"
 std::optional<LogLevel> log_level_named(std::string_view name);
 
+// {"time":"2026-11-25T17:00:00.123Z","level":"info","event":"run.started","message":"a run began","run_id":"..."}, without a line end; valid JSON whatever the
+// texts hold.
+std::string json_log_line(Timestamp now, LogLevel level, std::string_view event, std::string_view message, std::span<const LogField> fields);
+
 // A log of one line per event, written to a descriptor.
 //
 // human:  2026-11-25T17:00:00.123Z info  run.started  a run began  run_id=20261125T170000Z-7f3a9c buckets="a, b"
-// json:   {"time":"2026-11-25T17:00:00.123Z","level":"info","event":"run.started","message":"a run began","run_id":"..."}
+// json:   json_log_line()
 //
 // Whatever a message or a value holds, the line stays one line of UTF-8 without control characters. A line of up to 4096 bytes leaves with one
 // write(2), longer ones in pieces that nothing of this process comes between. A descriptor that takes nothing for a while (a pipe that nobody

@@ -46,9 +46,10 @@ void Board::replace(std::vector<BucketBoard> buckets) {
   const std::scoped_lock lock(mutex_);
   for (BucketBoard& bucket : buckets) {
     const auto known = find_bucket(buckets_, bucket.name);
-    if (known != buckets_.end() && known->store == bucket.store && known->measured_at) {
+    if (known != buckets_.end() && known->store == bucket.store) {
       bucket.figures = known->figures;
       bucket.measured_at = known->measured_at;
+      bucket.in_doubt = known->in_doubt;
     }
     const auto neighbour = std::find_if(buckets_.begin(), buckets_.end(), [&](const BucketBoard& old) { return old.store == bucket.store && old.capacity; });
     if (neighbour != buckets_.end() && !bucket.capacity) bucket.capacity = neighbour->capacity;
@@ -72,6 +73,15 @@ void Board::set_capacity(const std::string& store, const StoreCapacity& capacity
   const std::scoped_lock lock(mutex_);
   for (BucketBoard& bucket : buckets_) {
     if (bucket.store == store) bucket.capacity = capacity;
+  }
+  ++version_;
+}
+
+void Board::set_in_doubt(const std::map<std::string, std::uint64_t>& counts) {
+  const std::scoped_lock lock(mutex_);
+  for (BucketBoard& bucket : buckets_) {
+    const auto count = counts.find(bucket.name);
+    bucket.in_doubt = count == counts.end() ? 0 : count->second;
   }
   ++version_;
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@ struct BucketBoard {
   BucketFigures figures;                   // all 0 until there was a scan
   std::optional<Timestamp> measured_at;    // when that scan began
   std::optional<StoreCapacity> capacity;   // of the disks of its store, where it tells
+  std::uint64_t in_doubt = 0;              // objects whose delete an ended run may have sent and whose outcome is not known yet, when last looked at
 };
 
 // The figures of a scan as they are once what was deleted after it is taken off: objects, bytes, orphans, what is due. The counts of the deletion itself
@@ -38,6 +40,8 @@ class Board final : public RunWatcher {
   std::vector<BucketBoard> buckets() const;  // as configured
   std::optional<BucketBoard> bucket(const std::string& name) const;
   void set_capacity(const std::string& store, const StoreCapacity& capacity);
+  // By bucket; those that are not named have none.
+  void set_in_doubt(const std::map<std::string, std::uint64_t>& counts);
   // Figures from the history, as they stand there: of a scan that began at `measured_at`, with what was deleted after it. Older ones than those that are
   // known change nothing, nor does a bucket that is not configured.
   void set_figures(std::string_view bucket, const BucketFigures& figures, Timestamp measured_at);

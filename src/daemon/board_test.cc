@@ -55,6 +55,15 @@ RunRequest request_of(Task task) {
   return request;
 }
 
+TEST(BoardTest, says_what_is_in_doubt_until_it_no_longer_is) {
+  Board board({configured("photos"), configured("audio")});
+  board.set_in_doubt({{"photos", 3}, {"unknown", 1}});
+  board.replace({configured("photos")});
+  EXPECT_EQ(board.bucket("photos")->in_doubt, 3U);
+  board.set_in_doubt({});
+  EXPECT_EQ(board.bucket("photos")->in_doubt, 0U);
+}
+
 TEST(BoardTest, knows_nothing_of_a_bucket_until_it_was_scanned) {
   const Board board({configured("photos")});
   const auto bucket = board.bucket("photos");

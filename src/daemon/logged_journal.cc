@@ -39,10 +39,11 @@ void log_deletion(Log& log, std::string_view run_id, const Deletion& deletion) {
 
 Result<void> LoggedJournal::record(std::string_view run_id, std::span<const Deletion> deletions) {
   TRY(journal_.record(run_id, deletions));
-  const bool told = log_.takes(LogLevel::debug);
+  if (told_) told_(deletions);
+  const bool is_logged = log_.takes(LogLevel::debug);
   for (const Deletion& deletion : deletions) {
     if (deletion.outcome == Outcome::deleted) ++deleted_;
-    if (told) log_deletion(log_, run_id, deletion);
+    if (is_logged) log_deletion(log_, run_id, deletion);
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -12,11 +13,13 @@
 
 namespace heimdall {
 
-// A journal that also tells the log what became of each object ("object.deleted", "object.skipped_changed", ...; debug). What is not in the journal is not in
-// the log. Thread-safe.
+// A journal that also tells the log what became of each object ("object.deleted", "object.skipped_changed", ...; debug), and whoever counts. What is not in the
+// journal is told to nobody. Thread-safe.
 class LoggedJournal final : public JournalLog {
  public:
-  LoggedJournal(JournalLog& journal, Log& log) : journal_(journal), log_(log) {}
+  // Called after each record() with what it recorded, from any thread.
+  using Told = std::function<void(std::span<const Deletion>)>;
+  LoggedJournal(JournalLog& journal, Log& log, Told told) : journal_(journal), log_(log), told_(std::move(told)) {}
 
   // Deletions recorded so far.
   std::uint64_t deleted() const { return deleted_; }
@@ -34,6 +37,7 @@ class LoggedJournal final : public JournalLog {
  private:
   JournalLog& journal_;
   Log& log_;
+  const Told told_;
   std::atomic<std::uint64_t> deleted_{0};
 };
 

@@ -31,23 +31,15 @@ void note_latest(std::optional<Timestamp>& latest, Timestamp time) {
   if (time != Timestamp{} && (!latest || *latest < time)) latest = time;
 }
 
-void note(Attempts& attempts, const RunReport& report) {
-  note_latest(attempts.last_attempt, report.started_at);
-  if (report.status == RunStatus::success && report.completed_at) note_latest(attempts.last_success, *report.completed_at);
+void note(LastTimes& last, const Attempts& attempts) {
+  note_latest(last.attempt, attempts.last_attempt);
+  if (attempts.last_success) note_latest(last.success, *attempts.last_success);
 }
 
-void note(RunCounts& runs, std::string_view task, std::string_view trigger, const RunReport& report) {
-  if (const auto at = runs.tasks.find(task); at != runs.tasks.end()) note(at->second.attempts, report);
-  if (trigger.starts_with(kScheduleTrigger)) note(runs.schedules[std::string(trigger.substr(kScheduleTrigger.size()))], report);
-}
-
-void count_deletions(BucketCounts& counts, const BucketFigures& figures) {
-  counts.deleted += figures.orphans_deleted;
-  counts.already_gone += figures.already_gone;
-  counts.failed += figures.deletion_failures;
-  counts.skipped_referenced += figures.skipped_referenced;
-  counts.skipped_changed += figures.skipped_changed;
-  counts.deleted_bytes += figures.bytes_deleted;
+void note(RunCounts& runs, const Attempts& attempts) {
+  if (const auto at = runs.tasks.find(attempts.command); at != runs.tasks.end()) note(at->second.last, attempts);
+  const std::string_view trigger = attempts.trigger;
+  if (trigger.starts_with(kScheduleTrigger)) note(runs.schedules[std::string(trigger.substr(kScheduleTrigger.size()))], attempts);
 }
 
 }  // namespace
@@ -64,9 +56,9 @@ Metrics::Metrics(Timestamp started) : state_(std::make_unique<State>()) {
 
 Metrics::~Metrics() = default;
 
-void Metrics::restore(std::span<const RunReport> reports) {
+void Metrics::restore(std::span<const Attempts> all) {
   auto runs = state_->runs.lock();
-  for (const RunReport& report : reports) note(*runs, report.command, report.trigger, report);
+  for (const Attempts& attempts : all) note(*runs, attempts);
 }
 
 void Metrics::run_began(const RunRequest&, const std::string&) {}
@@ -89,9 +81,18 @@ void Metrics::run_ended(const RunRequest& request, const RunOutcome& outcome) {
   TaskCounts& task = runs->tasks[std::string(to_string(request.task))];
   ++task.ended.at(static_cast<std::size_t>(report.status));
   if (report.completed_at && report.started_at != Timestamp{}) task.took.add(*report.completed_at - report.started_at);
-  note(*runs, to_string(request.task), request.trigger, report);
-  for (const auto& [bucket, figures] : report.buckets) count_deletions(runs->buckets[bucket], figures);
+  const bool well = report.status == RunStatus::success;
+  note(*runs, {std::string(to_string(request.task)), request.trigger, report.started_at, well ? report.completed_at : std::nullopt});
   for (const Refusal& refusal : outcome.refusals) ++runs->guard_refusals.at(static_cast<std::size_t>(refusal.guard));
+}
+
+void Metrics::deletions(std::span<const Deletion> deletions) {
+  auto runs = state_->runs.lock();
+  for (const Deletion& deletion : deletions) {
+    BucketCounts& counts = runs->buckets[deletion.bucket];
+    ++counts.by_outcome.at(static_cast<std::size_t>(deletion.outcome));
+    if (deletion.outcome == Outcome::deleted) counts.deleted_bytes += deletion.object.size_bytes;
+  }
 }
 
 void Metrics::request_began(std::string_view store, std::string_view) {

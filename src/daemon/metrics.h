@@ -15,6 +15,7 @@
 #include "daemon/runner.h"
 #include "daemon/scheduler.h"
 #include "ports/store_traffic.h"
+#include "state/history_tables.h"
 
 namespace heimdall {
 
@@ -35,12 +36,15 @@ class Metrics final : public RunWatcher, public StoreTraffic {
   explicit Metrics(Timestamp started);
   ~Metrics() override;
 
-  // Runs of the history, in any order: when each task and each schedule was last tried and last succeeded, so that a restart does not look like a first start.
-  void restore(std::span<const RunReport> runs);
+  // From the history: when each task and each schedule was last tried and last succeeded, so that a restart does not look like a first start.
+  void restore(std::span<const Attempts> attempts);
 
   void run_began(const RunRequest& request, const std::string& run_id) override;
   void phase_ended(const std::string& bucket, std::string_view phase, std::chrono::nanoseconds took, std::uint64_t done) override;
   void run_ended(const RunRequest& request, const RunOutcome& outcome) override;
+
+  // What became of objects, as it gets known.
+  void deletions(std::span<const Deletion> deletions);
 
   // What is none of the operations and results of StoreTraffic is counted as "other".
   void request_began(std::string_view store, std::string_view operation) override;

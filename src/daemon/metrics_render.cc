@@ -103,22 +103,17 @@ void write_references(MetricsText& out, std::span<const BucketRow> rows) {
 }
 
 void write_bucket_counters(MetricsText& out, std::span<const BucketRow> rows) {
-  struct OutcomeOf {
-    MetricLabels label;
-    std::uint64_t BucketCounts::*count;
-  };
-  const std::array<OutcomeOf, 5> outcomes = {{
-      {{{"outcome", "deleted"}}, &BucketCounts::deleted},
-      {{{"outcome", "already_gone"}}, &BucketCounts::already_gone},
-      {{{"outcome", "failed"}}, &BucketCounts::failed},
-      {{{"outcome", "skipped_referenced"}}, &BucketCounts::skipped_referenced},
-      {{{"outcome", "skipped_changed"}}, &BucketCounts::skipped_changed},
-  }};
-  out.family(Type::counter, "heimdall_storage_deletions_total",
-             "Candidates of ended runs by what became of them; failed ones are still there, or in doubt until they are looked up.");
+  // What is in doubt is counted once it is looked up.
+  constexpr std::array kCounted = {Outcome::deleted, Outcome::already_gone, Outcome::failed, Outcome::skipped_referenced, Outcome::skipped_changed};
+  std::vector<MetricLabels> labels;
+  for (const Outcome outcome : kCounted) labels.push_back(MetricLabels{{"outcome", to_string(outcome)}});
+  out.family(Type::counter, "heimdall_storage_deletions_total", "Candidates by what became of them; failed ones are still there.");
   for (const BucketRow& row : rows) {
-    for (const OutcomeOf& outcome : outcomes) out.add(row.labels, outcome.label, row.counts->*outcome.count);
+    for (std::size_t i = 0; i < kCounted.size(); ++i) out.add(row.labels, labels[i], row.counts->by_outcome.at(static_cast<std::size_t>(kCounted.at(i))));
   }
+  bucket_family(out, rows, Type::gauge, "heimdall_storage_deletions_in_doubt",
+                "Objects whose delete an ended run sent, or was about to, and whose outcome is not known yet; looked at once a minute.",
+                [](const BucketRow& row) { return row.board->in_doubt; });
   const auto counter = [&](std::string_view name, std::string_view help, auto member) {
     bucket_family(out, rows, Type::counter, name, help, [member](const BucketRow& row) { return row.counts->*member; });
   };
@@ -149,11 +144,11 @@ void write_guards(MetricsText& out, const RunCounts& runs) {
 }
 
 // A run that is under way was tried, too.
-Attempts with_live_runs(Attempts attempts, const MetricsView& view, std::string_view task) {
+LastTimes with_live_runs(LastTimes last, const MetricsView& view, std::string_view task) {
   for (const LiveRun& run : view.runs) {
-    if (to_string(run.request.task) == task && run.started_at) attempts.last_attempt = std::max(attempts.last_attempt, run.started_at);
+    if (to_string(run.request.task) == task && run.started_at) last.attempt = std::max(last.attempt, run.started_at);
   }
-  return attempts;
+  return last;
 }
 
 void write_runs(MetricsText& out, const MetricsView& view, const RunCounts& runs) {
@@ -171,10 +166,10 @@ void write_runs(MetricsText& out, const MetricsView& view, const RunCounts& runs
   for (const auto& [phase, took] : runs.phases) out.add_histogram(MetricLabels{{"phase", phase}}, took.bounds(), took.counts(), took.sum_seconds());
   out.family(Type::gauge, "heimdall_storage_last_attempt_timestamp_seconds", "When the last run of the task began; 0: there was none.");
   for (const auto& [task, counts] : runs.tasks) {
-    out.add(MetricLabels{{"task", task}}, seconds(with_live_runs(counts.attempts, view, task).last_attempt));
+    out.add(MetricLabels{{"task", task}}, seconds(with_live_runs(counts.last, view, task).attempt));
   }
   out.family(Type::gauge, "heimdall_storage_last_success_timestamp_seconds", "When the last successful run of the task ended; 0: there was none.");
-  for (const auto& [task, counts] : runs.tasks) out.add(MetricLabels{{"task", task}}, seconds(counts.attempts.last_success));
+  for (const auto& [task, counts] : runs.tasks) out.add(MetricLabels{{"task", task}}, seconds(counts.last.success));
   out.family(Type::gauge, "heimdall_storage_run_in_progress", "1 while a run of the task is under way.");
   for (const auto& [task, counts] : runs.tasks) {
     const bool is_under_way = std::any_of(view.runs.begin(), view.runs.end(),
@@ -190,14 +185,14 @@ void write_schedules(MetricsText& out, const MetricsView& view, const RunCounts&
     out.family(type, name, help);
     for (const ScheduleState& schedule : view.schedules) out.add(MetricLabels{{"schedule", schedule.name}}, value(schedule));
   };
-  const auto attempts = [&](const ScheduleState& schedule) {
+  const auto last = [&](const ScheduleState& schedule) {
     const auto at = runs.schedules.find(schedule.name);
-    return at == runs.schedules.end() ? Attempts() : at->second;
+    return at == runs.schedules.end() ? LastTimes() : at->second;
   };
   family(Type::gauge, "heimdall_storage_schedule_last_success_timestamp_seconds", "When the last successful run of the schedule ended; 0: there was none.",
-         [&](const ScheduleState& s) { return seconds(attempts(s).last_success); });
+         [&](const ScheduleState& s) { return seconds(last(s).success); });
   family(Type::gauge, "heimdall_storage_schedule_last_attempt_timestamp_seconds", "When the last run of the schedule began; 0: there was none.",
-         [&](const ScheduleState& s) { return seconds(attempts(s).last_attempt); });
+         [&](const ScheduleState& s) { return seconds(last(s).attempt); });
   family(Type::gauge, "heimdall_storage_schedule_next_run_timestamp_seconds", "When the schedule is due next.",
          [](const ScheduleState& s) { return seconds(s.next.time_since_epoch()); });
   family(Type::gauge, "heimdall_storage_schedule_interval_seconds", "The longest time between the next runs of the schedule.",

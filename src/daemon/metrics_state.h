@@ -41,18 +41,18 @@ struct StoreCounts {
 };
 
 // When something was last tried, and last succeeded.
-struct Attempts {
-  std::optional<Timestamp> last_attempt, last_success;
+struct LastTimes {
+  std::optional<Timestamp> attempt, success;
 };
 
 struct TaskCounts {
   std::array<std::uint64_t, 6> ended{};  // by RunStatus
   RunHistogram took{kRunBounds};
-  Attempts attempts;
+  LastTimes last;
 };
 
 struct BucketCounts {
-  std::uint64_t deleted = 0, already_gone = 0, failed = 0, skipped_referenced = 0, skipped_changed = 0;
+  std::array<std::uint64_t, 6> by_outcome{};  // by Outcome
   std::uint64_t deleted_bytes = 0;
   std::uint64_t listed_objects = 0;
   double listed_per_second = 0;  // in the last listing
@@ -61,7 +61,7 @@ struct BucketCounts {
 struct RunCounts {
   std::map<std::string, TaskCounts, std::less<>> tasks;
   std::map<std::string, RunHistogram, std::less<>> phases;
-  std::map<std::string, Attempts, std::less<>> schedules;
+  std::map<std::string, LastTimes, std::less<>> schedules;
   std::map<std::string, BucketCounts, std::less<>> buckets;
   std::array<std::uint64_t, kGuardNames.size()> guard_refusals{};
 };

@@ -213,15 +213,9 @@ TEST_F(MetricsTest, counts_runs_by_how_they_ended_and_when) {
 }
 
 TEST_F(MetricsTest, a_restart_does_not_look_like_a_first_start) {
-  RunReport older = ended(RunStatus::success, kNow - 48h, kNow - 47h).report;
-  older.command = "cleanup";
-  older.trigger = "schedule nightly";
-  RunReport newer = ended(RunStatus::failed, kNow - 24h, kNow - 23h).report;
-  newer.command = "cleanup";
-  newer.trigger = "schedule nightly";
-  RunReport other = ended(RunStatus::success).report;
-  other.command = "scan";
-  const std::vector<RunReport> history = {other, newer, older};
+  const std::vector<Attempts> history = {{"scan", "command line", kNow, kNow},
+                                         {"cleanup", "schedule nightly", kNow - 24h, kNow - 47h},
+                                         {"cleanup", "api", kNow - 72h, std::nullopt}};
   metrics_.restore(history);
   MetricsView view = view_of({photos()});
   view.schedules = {nightly()};
@@ -248,22 +242,21 @@ TEST_F(MetricsTest, says_how_each_schedule_stands) {
 }
 
 TEST_F(MetricsTest, counts_what_became_of_candidates) {
-  RunOutcome outcome = ended(RunStatus::partial);
-  BucketFigures& figures = outcome.report.buckets["photos"];
-  figures.orphans_deleted = 1000;
-  figures.bytes_deleted = 4096;
-  figures.deletion_failures = 2;
-  figures.skipped_referenced = 3;
-  figures.skipped_changed = 4;
-  figures.already_gone = 5;
-  metrics_.run_ended(request_of(Task::cleanup), outcome);
-  metrics_.run_ended(request_of(Task::cleanup), outcome);
+  const auto gone = [](Outcome outcome, std::uint64_t size_bytes) {
+    Deletion deletion{"photos", {}, outcome, ""};
+    deletion.object.size_bytes = size_bytes;
+    return deletion;
+  };
+  using enum Outcome;
+  const std::vector<Deletion> batch = {gone(deleted, 4000), gone(deleted, 96), gone(failed, 7), gone(skipped_referenced, 7), gone(skipped_changed, 7), gone(already_gone, 7)};
+  metrics_.deletions(batch);
+  metrics_.deletions(std::span(batch).first(3));
   const auto samples = this->samples();
-  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="deleted"})"), "2000");
-  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="failed"})"), "4");
-  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="skipped_referenced"})"), "6");
-  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="skipped_changed"})"), "8");
-  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="already_gone"})"), "10");
+  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="deleted"})"), "4");
+  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="failed"})"), "2");
+  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="skipped_referenced"})"), "1");
+  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="skipped_changed"})"), "1");
+  EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="photos",outcome="already_gone"})"), "1");
   EXPECT_EQ(samples.at(R"(heimdall_storage_deleted_bytes_total{bucket="photos"})"), "8192");
   EXPECT_EQ(samples.at(R"(heimdall_storage_deletions_total{bucket="audio",outcome="deleted"})"), "0");
 }

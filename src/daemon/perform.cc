@@ -116,7 +116,7 @@ class Performance {
 
   // A run that memory was not enough for, say, says how far it came: its figures are gone with it.
   RunOutcome run_in(Workspace& workspace) {
-    LoggedJournal journal(workspace.state(), tools_.log);
+    LoggedJournal journal(workspace.state(), tools_.log, tools_.deletions);
     RunContext context{run_id_, std::string(to_string(request_.task)), workspace.state(), tools_.clock, progress_, stop_, request_.accepted};
     context.trigger = request_.trigger;
     context.journal = &journal;

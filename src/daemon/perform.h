@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "app/config/config.h"
 #include "base/clock.h"
@@ -19,6 +20,7 @@ struct PerformTools {
   Log& log;
   StoreTraffic& traffic;
   History& history;  // for runs that do not get as far as a workspace of their own
+  std::function<void(std::span<const Deletion>)> deletions = {};  // told what became of objects as the journal is; from any thread
 };
 
 // Runs as the command line does them, each in a workspace of its own. However a run ends, its report is in the history (where that can be written); what

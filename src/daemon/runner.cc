@@ -12,6 +12,7 @@
 #include "app/report_json.h"
 #include "base/format.h"
 #include "base/ids.h"
+#include "base/line_log.h"
 #include "base/text.h"
 #include "daemon/run_progress.h"
 #include "model/run_totals.h"
@@ -42,22 +43,6 @@ Json guard_json(const std::string& run_id, const Refusal& refusal, Taken accepte
   json["run_id"] = run_id;
   if (accepted == Taken::yes) json["accepted"] = true;
   return json;
-}
-
-void log_end(Log& log, const RunRequest& request, const RunOutcome& outcome) {
-  const RunReport& report = outcome.report;
-  const RunTotals totals = totals_of(report);
-  std::vector<LogField> fields = {{"run_id", report.run_id},
-                                  {"task", std::string(to_string(request.task))},
-                                  {"status", std::string(to_string(report.status))},
-                                  {"duration_seconds", seconds(report.completed_at.value_or(report.started_at) - report.started_at)},
-                                  {"deleted", totals.orphans_deleted},
-                                  {"bytes_deleted", totals.bytes_deleted},
-                                  {"failed", totals.deletion_failures}};
-  if (outcome.error && !outcome.error->hint.empty()) fields.push_back({"hint", outcome.error->hint});
-  const bool well = report.status == RunStatus::success;
-  const std::string message = report.error.empty() ? std::string(well ? "the run ended well" : "the run ended") : "the run ended: " + report.error;
-  if (const LogLevel level = well ? LogLevel::info : LogLevel::warning; log.takes(level)) log.write(level, "run.ended", message, fields);
 }
 
 // Nobody wanted it to end, so a schedule makes up for it.
@@ -145,8 +130,8 @@ Result<std::shared_ptr<Runner::Queued>> Runner::line_up(RunRequest request, Turn
 // Before it can begin, so that nothing of a run is told earlier.
 std::string Runner::announce(const std::shared_ptr<Queued>& queued) {
   const RunRequest& asked = queued->request;
-  log_.info("run.queued", "a run was asked for", {{"run_id", queued->run_id}, {"task", std::string(to_string(asked.task))}, {"trigger", asked.trigger}});
   tell_status(asked, queued->run_id, "queued");
+  say(queued->run_id, LogLevel::info, "run.queued", "a run was asked for", {{"task", std::string(to_string(asked.task))}, {"trigger", asked.trigger}});
   {
     const std::scoped_lock lock(mutex_);
     if (!stopping_) {
@@ -176,7 +161,7 @@ Result<void> Runner::cancel(const std::string& run_id) {
   if (was_waiting) {
     drop(*found, {ErrorCode::cancelled, "it was cancelled before it began"});
   } else if (found->stop.request_stop()) {
-    log_.info("run.cancelled", "the run was cancelled; what it is about is finished first", {{"run_id", run_id}});
+    say(run_id, LogLevel::info, "run.cancelled", "the run was cancelled; what it is about is finished first", {});
   }
   return {};
 }
@@ -247,25 +232,19 @@ std::shared_ptr<RunProgress> Runner::progress_of(const std::string& run_id) {
   RunProgress::Listener listener;
   listener.at = [this, run_id](const RunPosition& at) { events_.add(run_id, "progress", to_text(progress_json(run_id, at))); };
   listener.phase_ended = [this, run_id](const RunPosition& at, std::chrono::nanoseconds took) {
-    log_.debug("run.phase", "a phase ended",
-               {{"run_id", run_id}, {"bucket", at.bucket}, {"phase", at.phase}, {"duration_seconds", seconds(took)}, {"done", at.done}});
+    say(run_id, LogLevel::debug, "run.phase", "a phase ended",
+        {{"bucket", at.bucket}, {"phase", at.phase}, {"duration_seconds", seconds(took)}, {"done", at.done}});
     for (RunWatcher* const watcher : watchers()) watcher->phase_ended(at.bucket, at.phase, took, at.done);
   };
-  listener.warning = [this, run_id](std::string_view message) {
-    log_.warning("run.warning", message, {{"run_id", run_id}});
-    events_.add(run_id, "log", to_text({{"run_id", run_id}, {"level", "warning"}, {"event", "run.warning"}, {"message", message}}));
-  };
+  listener.warning = [this, run_id](std::string_view message) { say(run_id, LogLevel::warning, "run.warning", message, {}); };
   return std::make_shared<RunProgress>(clock_, std::move(listener));
 }
 
 void Runner::carry_out(Queued& queued) {
   const RunRequest& request = queued.request;
-  log_.info("run.started", "the run began",
-            {{"run_id", queued.run_id},
-             {"task", std::string(to_string(request.task))},
-             {"dry_run", request.dry_run == RunReport::DryRun::yes},
-             {"trigger", request.trigger}});
   tell_status(request, queued.run_id, to_string(RunStatus::running));
+  say(queued.run_id, LogLevel::info, "run.started", "the run began",
+      {{"task", std::string(to_string(request.task))}, {"dry_run", request.dry_run == RunReport::DryRun::yes}, {"trigger", request.trigger}});
   for (RunWatcher* const watcher : watchers()) watcher->run_began(request, queued.run_id);
   const RunOutcome outcome = perform_safely(queued);
   tell_watchers(request, outcome);
@@ -318,15 +297,33 @@ void Runner::tell_status(const RunRequest& request, const std::string& run_id, s
 
 void Runner::tell_watchers(const RunRequest& request, const RunOutcome& outcome) {
   for (const Refusal& refusal : outcome.refusals) {
-    log_.warning("guard.refused", refusal.message,
-                 {{"run_id", outcome.report.run_id},
-                  {"guard", std::string(name_of(refusal.guard))},
-                  {"bucket", refusal.bucket},
-                  {"value", refusal.value},
-                  {"limit", refusal.limit}});
+    say(outcome.report.run_id, LogLevel::warning, "guard.refused", refusal.message,
+        {{"guard", std::string(name_of(refusal.guard))}, {"bucket", refusal.bucket}, {"value", refusal.value}, {"limit", refusal.limit}});
   }
   for (RunWatcher* const watcher : watchers()) watcher->run_ended(request, outcome);
-  log_end(log_, request, outcome);
+  say_end(request, outcome);
+}
+
+void Runner::say_end(const RunRequest& request, const RunOutcome& outcome) {
+  const RunReport& report = outcome.report;
+  const RunTotals totals = totals_of(report);
+  std::vector<LogField> fields = {{"task", std::string(to_string(request.task))},
+                                  {"status", std::string(to_string(report.status))},
+                                  {"duration_seconds", seconds(report.completed_at.value_or(report.started_at) - report.started_at)},
+                                  {"deleted", totals.orphans_deleted},
+                                  {"bytes_deleted", totals.bytes_deleted},
+                                  {"failed", totals.deletion_failures}};
+  if (outcome.error && !outcome.error->hint.empty()) fields.push_back({"hint", outcome.error->hint});
+  const bool well = report.status == RunStatus::success;
+  const std::string message = report.error.empty() ? std::string(well ? "the run ended well" : "the run ended") : "the run ended: " + report.error;
+  say(report.run_id, well ? LogLevel::info : LogLevel::warning, "run.ended", message, std::move(fields));
+}
+
+// A line of the log about a run; those who follow the run get it, too, whatever level the log takes.
+void Runner::say(const std::string& run_id, LogLevel level, std::string_view event, std::string_view message, std::vector<LogField> fields) {
+  fields.insert(fields.begin(), LogField{"run_id", run_id});
+  if (log_.takes(level)) log_.write(level, event, message, fields);
+  if (level != LogLevel::debug) events_.add(run_id, "log", json_log_line(clock_.now(), level, event, message, fields));
 }
 
 void Runner::tell_followers(const RunRequest& request, const RunOutcome& outcome) {

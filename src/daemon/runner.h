@@ -53,8 +53,9 @@ class RunWatcher {
 // The one place in the service where runs happen: one after the other, on a thread of its own. Their progress and end go to the event log, the log and the
 // watchers. Thread-safe.
 //
-// The events of a run: `status` as it is queued, runs and has ended; `progress`, at most two a second and at both ends of a phase; `log` for each warning;
-// `guard` for each guard that refused or was overridden; `summary`, the last one: by then the watchers know, and live() does not know it any more.
+// The events of a run: `status` as it is queued, runs and has ended; `progress`, at most two a second and at both ends of a phase; `log` for each line of
+// the log about it, as the log has it in JSON, but for those of level debug; `guard` for each guard that refused or was overridden; `summary`, the last one:
+// by then the watchers know, and live() does not know it any more.
 class Runner {
  public:
   // Writes the report of a run that `perform` could not write into the history: it never began, or broke off. Called from any thread.
@@ -93,6 +94,8 @@ class Runner {
   void tell_watchers(const RunRequest& request, const RunOutcome& outcome);
   void tell_followers(const RunRequest& request, const RunOutcome& outcome);
   void tell_status(const RunRequest& request, const std::string& run_id, std::string_view status);
+  void say(const std::string& run_id, LogLevel level, std::string_view event, std::string_view message, std::vector<LogField> fields);
+  void say_end(const RunRequest& request, const RunOutcome& outcome);
   std::vector<RunWatcher*> watchers() const;
 
   const PerformRun perform_;

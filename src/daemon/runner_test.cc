@@ -116,7 +116,7 @@ TEST_F(RunnerTest, a_run_is_told_from_its_beginning_to_its_end) {
   ASSERT_TRUE(ended(id));
   std::vector<std::string> types;
   for (const RunEvent& event : events_of(events_, id)) types.push_back(event.type);
-  EXPECT_THAT(types, ElementsAre("status", "status", "progress", "progress", "status", "summary"));
+  EXPECT_THAT(types, ElementsAre("status", "log", "status", "log", "progress", "progress", "log", "status", "summary"));
   EXPECT_THAT(statuses_of(id), ElementsAre("queued", "running", "success"));
   EXPECT_THAT(watcher_.seen(), ElementsAre("began " + id, "phase raw listing 42", "success " + id + " stats"));
   const auto status = nlohmann::json::parse(events_of(events_, id).front().json);
@@ -294,10 +294,16 @@ TEST_F(RunnerTest, warnings_go_to_the_log_and_to_those_who_follow) {
   ASSERT_TRUE(ended(id));
   ASSERT_EQ(log_.of("run.warning").size(), 1U);
   EXPECT_EQ(log_.of("run.warning").front().level, LogLevel::warning);
-  const auto event = nlohmann::json::parse(events_of(events_, id, "log").front().json);
-  EXPECT_EQ(event["level"], "warning");
-  EXPECT_EQ(event["event"], "run.warning");
-  EXPECT_THAT(event["message"].get<std::string>(), HasSubstr("set aside"));
+  std::vector<std::string> told;
+  for (const RunEvent& event : events_of(events_, id, "log")) {
+    const auto line = nlohmann::json::parse(event.json);
+    EXPECT_EQ(line["run_id"], id);
+    told.push_back(line["event"]);
+    if (told.back() != "run.warning") continue;
+    EXPECT_EQ(line["level"], "warning");
+    EXPECT_THAT(line["message"].get<std::string>(), HasSubstr("set aside"));
+  }
+  EXPECT_THAT(told, ElementsAre("run.queued", "run.started", "run.warning", "run.ended"));
 }
 
 TEST_F(RunnerTest, guards_that_refuse_are_named) {

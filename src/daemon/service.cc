@@ -111,7 +111,24 @@ class Service {
     return format("{}: {} {}, {}{}", to_string(run.request.task), run.phase, run.bucket, with_thousands(run.done), of);
   }
 
+  // Threads and memory may be short just now: that ends neither the service nor what it does.
   void reload() {
+    try {
+      take_configuration();
+    } catch (const std::exception& exception) {
+      log_.error("config.refused", format("the configuration was not taken, or not all of it: {}", exception.what()));
+      metrics_->reloaded(false, options_.clock.now());
+    }
+  }
+
+  void warn_without_token() {
+    const auto found = token();
+    if (found && *found && !(*found)->empty()) return;
+    log_.warning("http.no_token", found ? "no token is configured: nothing can be changed over HTTP" : "nothing can be changed over HTTP: " + found.error().message);
+  }
+
+ private:
+  void take_configuration() {
     auto loaded = options_.reload();
     if (!loaded) {
       log_.error("config.refused", "the configuration was not taken, the one before stays: " + loaded.error().message, {{"hint", loaded.error().hint}});
@@ -133,13 +150,6 @@ class Service {
     log_.info("config.reloaded", format("'{}' was read again", now_valid->path.string()));
   }
 
-  void warn_without_token() {
-    const auto found = token();
-    if (found && *found && !(*found)->empty()) return;
-    log_.warning("http.no_token", found ? "no token is configured: nothing can be changed over HTTP" : "nothing can be changed over HTTP: " + found.error().message);
-  }
-
- private:
   Service(ServiceOptions& options, StateDirectory directory, FileLock lock, std::unique_ptr<StateDatabase> state)
       : options_(options),
         metrics_(std::make_shared<Metrics>(options.clock.now())),
@@ -151,7 +161,9 @@ class Service {
         events_(options.clock),
         board_(boards_of(*config())),
         marks_(*state_),
-        runner_(make_perform({[this] { return config(); }, options.clock, log_, *metrics_, *state_}), options.clock, log_, events_,
+        runner_(make_perform({[this] { return config(); }, options.clock, log_, *metrics_, *state_,
+                              [this](std::span<const Deletion> deletions) { metrics_->deletions(deletions); }}),
+                options.clock, log_, events_,
                 [this](const RunReport& report) { save(report); }),
         scheduler_(schedules_of(*config()), marks_, runner_, options.clock, log_),
         dependencies_(dependencies_of(*config()), {}, options.clock, log_) {
@@ -192,9 +204,8 @@ class Service {
 
   // When runs succeeded last, before this process.
   Result<void> restore_metrics() {
-    constexpr std::size_t kLatestRuns = 1000;
-    TRY_ASSIGN(const std::vector<RunReport> runs, state_->runs(kLatestRuns));
-    metrics_->restore(runs);
+    TRY_ASSIGN(const std::vector<Attempts> attempts, state_->attempts());
+    metrics_->restore(attempts);
     return {};
   }
 
@@ -237,15 +248,6 @@ class Service {
   std::unique_ptr<HttpServer> server_;
 };
 
-// Threads and memory may be short just now: that ends neither the service nor what it does.
-void reload(Service& service, Log& log) {
-  try {
-    service.reload();
-  } catch (const std::exception& exception) {
-    log.error("config.refused", format("the configuration was not taken: {}", exception.what()));
-  }
-}
-
 }  // namespace
 
 Result<void> serve(ServiceOptions options) {
@@ -261,7 +263,7 @@ Result<void> serve(ServiceOptions options) {
     if (command == ServiceCommand::stop) break;
     if (command == ServiceCommand::reload) {
       manager.reloading();
-      reload(*service, options.log);
+      service->reload();
       manager.ready(service->status());
     }
     manager.alive();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <set>
 #include <utility>
 
 #include "app/capacities.h"
@@ -56,6 +57,7 @@ void Upkeep::look_after(int turn, const std::stop_token& stop) {
 void Upkeep::settle_doubts(int turn) {
   const auto doubts = parts_.state.in_doubt("");
   if (!doubts) return parts_.log.warning("state.unreadable", doubts.error().message);
+  parts_.board.set_in_doubt(left_in_doubt(*doubts));
   if (doubts->empty()) {
     backoff_ = 1;
     return;
@@ -70,6 +72,17 @@ void Upkeep::settle_doubts(int turn) {
   if (!*submitted) return;
   next_settling_ = turn + backoff_;
   backoff_ = std::min(2 * backoff_, kLongestBackoff);
+}
+
+// By bucket. The batch under way is none of it: its run looks it up.
+std::map<std::string, std::uint64_t> Upkeep::left_in_doubt(const std::vector<InDoubt>& doubts) const {
+  std::set<std::string> live;
+  for (const LiveRun& run : parts_.runner.all_live()) live.insert(run.run_id);
+  std::map<std::string, std::uint64_t> counts;
+  for (const InDoubt& doubt : doubts) {
+    if (!live.contains(doubt.run_id)) ++counts[doubt.bucket];
+  }
+  return counts;
 }
 
 void Upkeep::read_disks() {

@@ -1,16 +1,21 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "app/config/config.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/board.h"
 #include "daemon/runner.h"
+#include "ports/journal.h"
 #include "ports/store_traffic.h"
 #include "state/state_database.h"
 #include "state/state_directory.h"
@@ -39,6 +44,7 @@ class Upkeep {
   void turn_by_turn(const char* name, std::chrono::minutes pause, std::stop_token stop, const std::function<void(int)>& once);
   void look_after(int turn, const std::stop_token& stop);
   void settle_doubts(int turn);
+  std::map<std::string, std::uint64_t> left_in_doubt(const std::vector<InDoubt>& doubts) const;
   void forget_old(const std::stop_token& stop);
   void read_disks();
 

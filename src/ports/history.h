@@ -27,6 +27,8 @@ class History {
   virtual Result<std::optional<RunReport>> run(std::string_view run_id) = 0;
   // Newest first, at most `limit`.
   virtual Result<std::vector<RunReport>> runs(std::size_t limit) = 0;
+  // The ids of all runs that may have deleted, are interrupted, and never said how they ended.
+  virtual Result<std::vector<std::string>> killed_runs() = 0;
 
   virtual Result<std::optional<Baseline>> baseline(std::string_view bucket) = 0;
   virtual Result<void> save_baseline(std::string_view bucket, const Baseline& baseline) = 0;

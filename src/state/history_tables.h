@@ -23,6 +23,13 @@ struct MeasuredFigures {
   Timestamp at{};
 };
 
+// When runs of one command, begun in one way ("schedule nightly", "api", ...), began last, and when one last ended well.
+struct Attempts {
+  std::string command, trigger;
+  Timestamp last_attempt{};
+  std::optional<Timestamp> last_success;
+};
+
 // The history's half of the state database; see History for the promises. Not thread-safe.
 class HistoryTables {
  public:
@@ -31,6 +38,8 @@ class HistoryTables {
   Result<void> save_run(const RunReport& report);
   Result<std::optional<RunReport>> run(std::string_view run_id);
   Result<std::vector<RunReport>> runs(const RunQuery& query);
+  Result<std::vector<std::string>> killed_runs();
+  Result<std::vector<Attempts>> attempts();
   // See StateDatabase.
   Result<void> mark_interrupted_runs();
   Result<std::optional<MeasuredFigures>> last_measured(std::string_view bucket);

@@ -242,6 +242,28 @@ Result<std::vector<RunReport>> HistoryTables::runs(const RunQuery& query) {
   }
 }
 
+Result<std::vector<std::string>> HistoryTables::killed_runs() {
+  TRY_ASSIGN(sqlite::Statement rows, db_.prepare("SELECT run_id FROM runs WHERE status = 'interrupted' AND completed_at IS NULL "
+                                                 "AND command IN ('apply', 'cleanup')"));
+  std::vector<std::string> killed;
+  for (;;) {
+    TRY_ASSIGN(const bool found, rows.step());
+    if (!found) return killed;
+    killed.emplace_back(rows.bytes(0));
+  }
+}
+
+Result<std::vector<Attempts>> HistoryTables::attempts() {
+  TRY_ASSIGN(sqlite::Statement rows, db_.prepare("SELECT command, \"trigger\", MAX(started_at), MAX(CASE status WHEN 'success' THEN completed_at END) "
+                                                 "FROM runs GROUP BY command, \"trigger\""));
+  std::vector<Attempts> all;
+  for (;;) {
+    TRY_ASSIGN(const bool found, rows.step());
+    if (!found) return all;
+    all.push_back({std::string(rows.bytes(0)), std::string(rows.bytes(1)), time_from(rows.integer(2)), time_of(rows, 3)});
+  }
+}
+
 Result<void> HistoryTables::mark_interrupted_runs() {
   std::vector<std::pair<std::string, ProcessMark>> dead;
   {

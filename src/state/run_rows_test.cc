@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "state/test_support.h"
 
 // What every history promises is in tests/contract/journal_contract.cc; here is how the state database is asked for runs.
@@ -77,6 +79,31 @@ TEST_F(RunRowsTest, a_page_behind_an_unknown_run_is_an_error_that_says_so) {
   ASSERT_FALSE(page.has_value());
   EXPECT_EQ(page.error().code, ErrorCode::not_found);
   EXPECT_THAT(page.error().message, HasSubstr("no run 'zzz'"));
+}
+
+TEST_F(RunRowsTest, attempts_say_when_each_kind_of_run_began_last_and_when_one_ended_well) {
+  const auto save = [&](int minute, const std::string& trigger, RunStatus status) {
+    RunReport report;
+    report.run_id = std::to_string(minute);
+    report.command = "cleanup";
+    report.trigger = trigger;
+    report.status = status;
+    report.started_at = clock_.now() + minutes(minute);
+    report.completed_at = report.started_at + std::chrono::seconds(10);
+    ASSERT_TRUE(database_->save_run(report).has_value());
+  };
+  save(1, "schedule nightly", RunStatus::success);
+  save(3, "schedule nightly", RunStatus::failed);
+  save(2, "schedule nightly", RunStatus::partial);
+  save(4, "api", RunStatus::refused);
+  auto attempts = *database_->attempts();
+  std::sort(attempts.begin(), attempts.end(), [](const auto& a, const auto& b) { return a.trigger < b.trigger; });
+  ASSERT_EQ(attempts.size(), 2U);
+  EXPECT_EQ(attempts[0].last_attempt, clock_.now() + minutes(4));
+  EXPECT_EQ(attempts[0].last_success, std::nullopt);
+  EXPECT_EQ(attempts[1].command, "cleanup");
+  EXPECT_EQ(attempts[1].last_attempt, clock_.now() + minutes(3));
+  EXPECT_EQ(attempts[1].last_success, clock_.now() + minutes(1) + std::chrono::seconds(10));
 }
 
 TEST_F(RunRowsTest, schedule_marks_are_kept_apart_and_across_a_restart) {

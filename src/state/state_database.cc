@@ -108,6 +108,16 @@ Result<std::vector<RunReport>> StateDatabase::runs(const RunQuery& query) {
   return explained(std::move(runs));
 }
 
+Result<std::vector<std::string>> StateDatabase::killed_runs() {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.killed_runs());
+}
+
+Result<std::vector<Attempts>> StateDatabase::attempts() {
+  const std::lock_guard lock(mutex_);
+  return explained(history_.attempts());
+}
+
 Result<std::optional<Baseline>> StateDatabase::baseline(std::string_view bucket) {
   const std::lock_guard lock(mutex_);
   return explained(history_.baseline(bucket));

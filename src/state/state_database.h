@@ -48,8 +48,10 @@ class StateDatabase final : public JournalLog, public History {
   Result<void> save_run(const RunReport& report) override;
   Result<std::optional<RunReport>> run(std::string_view run_id) override;
   Result<std::vector<RunReport>> runs(std::size_t limit) override;
+  Result<std::vector<std::string>> killed_runs() override;
   // not_found if the run to go on from is none of the history.
   Result<std::vector<RunReport>> runs(const RunQuery& query);
+  Result<std::vector<Attempts>> attempts();
   Result<std::optional<Baseline>> baseline(std::string_view bucket) override;
   Result<void> save_baseline(std::string_view bucket, const Baseline& baseline) override;
   Result<std::optional<BucketFigures>> last_figures(std::string_view bucket) override;

@@ -175,6 +175,16 @@ Result<std::vector<RunReport>> FakeHistory::runs(std::size_t limit) {
   return all;
 }
 
+Result<std::vector<std::string>> FakeHistory::killed_runs() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> killed;
+  for (const auto& [id, run] : runs_) {
+    const bool deletes = run.command == "apply" || run.command == "cleanup";
+    if (deletes && run.status == RunStatus::interrupted && !run.completed_at) killed.push_back(id);
+  }
+  return killed;
+}
+
 Result<std::optional<Baseline>> FakeHistory::baseline(std::string_view bucket) {
   const std::lock_guard lock(mutex_);
   const auto found = baselines_.find(bucket);

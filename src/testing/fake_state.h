@@ -81,6 +81,7 @@ class FakeHistory final : public History {
   Result<void> save_run(const RunReport& report) override;
   Result<std::optional<RunReport>> run(std::string_view run_id) override;
   Result<std::vector<RunReport>> runs(std::size_t limit) override;
+  Result<std::vector<std::string>> killed_runs() override;
   Result<std::optional<Baseline>> baseline(std::string_view bucket) override;
   Result<void> save_baseline(std::string_view bucket, const Baseline& baseline) override;
   Result<std::optional<BucketFigures>> last_figures(std::string_view bucket) override;

@@ -247,6 +247,21 @@ TEST_P(StateContract, runs_come_newest_first_and_no_more_than_asked) {
   EXPECT_EQ(history().runs(100)->size(), 3U);
 }
 
+TEST_P(StateContract, killed_runs_are_those_that_may_have_deleted_and_never_ended) {
+  const auto save = [&](std::string id, RunStatus status, std::string command, bool ended) {
+    RunReport report = run(std::move(id), clock_.now(), status, std::move(command));
+    if (ended) report.completed_at = clock_.now();
+    ASSERT_TRUE(history().save_run(report).has_value());
+  };
+  save("apply", RunStatus::interrupted, "apply", false);
+  save("cleanup", RunStatus::interrupted, "cleanup", false);
+  save("cancelled", RunStatus::interrupted, "cleanup", true);
+  save("scan", RunStatus::interrupted, "scan", false);
+  save("running", RunStatus::running, "cleanup", false);
+  save("done", RunStatus::success, "cleanup", true);
+  EXPECT_THAT(*history().killed_runs(), ::testing::UnorderedElementsAre("apply", "cleanup"));
+}
+
 TEST_P(StateContract, last_figures_come_from_the_last_scan_that_ended) {
   const auto save = [&](int minute, RunStatus status, std::uint64_t total, std::string command = "scan") {
     RunReport report = run("r" + std::to_string(minute), clock_.now() + minutes(minute), status, std::move(command));

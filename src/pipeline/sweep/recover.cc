@@ -48,12 +48,8 @@ Result<void> refresh_report(const std::string& run_id, JournalLog& journal, Hist
 
 // Runs that were killed with nothing in doubt, between two batches, have deletions to be counted, too.
 Result<void> add_killed_runs(History& history, std::set<std::string>& runs) {
-  constexpr std::size_t kLatest = 1000;
-  TRY_ASSIGN(const std::vector<RunReport> latest, history.runs(kLatest));
-  for (const RunReport& run : latest) {
-    const bool deletes = run.command == "apply" || run.command == "cleanup";
-    if (deletes && run.status == RunStatus::interrupted && !run.completed_at) runs.insert(run.run_id);
-  }
+  TRY_ASSIGN(const std::vector<std::string> killed, history.killed_runs());
+  runs.insert(killed.begin(), killed.end());
   return {};
 }
 
