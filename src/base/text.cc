@@ -331,6 +331,8 @@ std::string elide_middle(std::string_view text, std::size_t width) {
 }
 
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> known) {
+  constexpr std::size_t kLongest = 200;  // the time grows with the product of both lengths, and a stranger may have given the word
+  if (word.size() > kLongest) return std::nullopt;
   std::optional<std::string> best;
   std::size_t best_distance = 1 + std::max<std::size_t>(1, word.size() / 3);
   for (const std::string& candidate : known) {

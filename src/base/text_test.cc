@@ -75,6 +75,7 @@ TEST(Text, a_slip_finds_the_known_word) {
   EXPECT_EQ(nearest("min_aeg", known), "min_age");
   EXPECT_EQ(nearest("gracee", known), "grace");
   EXPECT_FALSE(nearest("colour", known));
+  EXPECT_FALSE(nearest(std::string(30'000, 'x'), known)) << "a stranger may have given it: it is not even looked at";
 }
 
 TEST(Text, long_keys_lose_their_middle) {

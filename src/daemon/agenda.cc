@@ -20,7 +20,14 @@ constexpr int kLooksForMark = 3;  // a tick apart, each a minute at most
 constexpr int kMostStepsCounted = 10'000;  // due times that passed: enough for months of hours
 
 bool may_pass(ErrorCode code) {
-  return code == ErrorCode::unavailable || code == ErrorCode::throttled || code == ErrorCode::locked || code == ErrorCode::in_doubt;
+  switch (code) {
+    case ErrorCode::not_found:  // a directory or file that is not mounted just now
+    case ErrorCode::unavailable:
+    case ErrorCode::throttled:
+    case ErrorCode::locked:
+    case ErrorCode::in_doubt: return true;
+    default: return false;
+  }
 }
 
 // Whether the same run, a while later, may end better. Not if somebody or a guard decided, or a person must do something first.
@@ -35,11 +42,6 @@ struct Passed {
   Timestamp last{};         // the last due time up to now
   std::uint64_t times = 1;  // how many there were
 };
-
-// The service was stopped while the run waited.
-bool never_began(const RunOutcome& outcome) {
-  return outcome.report.status == RunStatus::interrupted && outcome.error && outcome.error->code == ErrorCode::unavailable;
-}
 
 // From `first`, which has passed, to `now`. After a gap that nobody wants to count, `now` stands for the last one.
 Passed passed_until(const Timing& timing, Timestamp first, Timestamp now) {
@@ -81,12 +83,18 @@ struct Agenda::Entry {
   bool missed_one = false;               // while the service was down
   std::string run_id;                    // the last one
   bool is_live = false;                  // that run waits or is under way
+  bool has_begun = false;                // it waits no longer
   unsigned attempts = 0;                 // of the retries that the last due time has
   std::optional<Timestamp> retry_at;
   std::chrono::milliseconds backoff{0};  // of that retry
   std::uint64_t started = 0, skipped = 0, missed = 0, retried = 0;
 
   Timestamp starts_at() const { return due + late; }
+  void goes_on_as(std::string its_run_id) {
+    run_id = std::move(its_run_id);
+    is_live = true;
+    has_begun = false;
+  }
   RunRequest request() const {
     RunRequest request;
     request.task = schedule.task;
@@ -121,7 +129,7 @@ Timestamp Agenda::tick(Timestamp now) {
 
 // The first look at a schedule: where it stood when the service ended.
 bool Agenda::prepare(Entry& entry, Timestamp now) {
-  auto mark = marks_.mark(entry.schedule.name);
+  auto mark = marks_.mark(entry.schedule);
   if (!mark) {
     log_.warning("schedule.unknown", format("when schedule '{}' was due last is not known: {}", entry.schedule.name, mark.error().message),
                  {{"schedule", entry.schedule.name}});
@@ -134,9 +142,13 @@ bool Agenda::prepare(Entry& entry, Timestamp now) {
   }
   entry.missed_one = entry.last_due && entry.schedule.timing.next_after(*entry.last_due) <= now;
   aim(entry, std::max(now, entry.last_due.value_or(now)));
+  log_next(entry);
+  return true;
+}
+
+void Agenda::log_next(const Entry& entry) {
   log_.info("schedule.next", format("schedule '{}' ({}) is due next at {}", entry.schedule.name, entry.schedule.timing.text(), rfc3339(entry.due)),
             {{"schedule", entry.schedule.name}, text_field("at", rfc3339(entry.due))});
-  return true;
 }
 
 void Agenda::notice_step_back(Entry& entry, Timestamp now) {
@@ -170,41 +182,42 @@ void Agenda::come_due(Entry& entry, Timestamp now) {
 
 void Agenda::start(Entry& entry, Timestamp due, Timestamp now) {
   const std::string& name = entry.schedule.name;
+  const bool waits = entry.is_live && !entry.has_begun;
   entry.retry_at.reset();
   entry.attempts = 0;
+  entry.last_due = due;
+  aim(entry, std::max(now, due));
   if (entry.is_live) {
     ++entry.skipped;
     log_.warning("schedule.skipped", format("schedule '{}' was due, and its run before has not ended", name),
                  {{"schedule", name}, text_field("due", rfc3339(due)), {"run_id", entry.run_id}});
   } else if (auto run_id = submit_(entry.request())) {
     ++entry.started;
-    entry.is_live = true;
-    entry.run_id = std::move(*run_id);
+    entry.goes_on_as(std::move(*run_id));
+    // Not taken care of before it begins.
+    save_mark(entry, due - 1s);
     log_.info("schedule.due", format("schedule '{}' was due", name), {{"schedule", name}, text_field("due", rfc3339(due)), {"run_id", entry.run_id}});
+    return;
   } else {
     ++entry.skipped;
     log_.warning("schedule.skipped", format("schedule '{}' was due, and its run could not be begun: {}", name, run_id.error().message),
                  {{"schedule", name}, text_field("due", rfc3339(due))});
   }
-  take_care_of(entry, due, now);
+  if (!waits) save_mark(entry, due);
 }
 
-void Agenda::take_care_of(Entry& entry, Timestamp due, Timestamp now) {
-  entry.last_due = due;
-  if (auto saved = marks_.save_mark(entry.schedule.name, due); !saved) {
-    log_.warning("schedule.unmarked", format("that schedule '{}' was due could not be written down: {}", entry.schedule.name, saved.error().message),
+void Agenda::save_mark(Entry& entry, Timestamp until) {
+  if (auto saved = marks_.save_mark(entry.schedule, until); !saved) {
+    log_.warning("schedule.unmarked", format("how schedule '{}' stands could not be written down: {}", entry.schedule.name, saved.error().message),
                  {{"schedule", entry.schedule.name}});
   }
-  aim(entry, std::max(now, due));
 }
 
-// The next start makes up for it: its last due time was not taken care of.
-void Agenda::forget(Entry& entry) {
-  if (!entry.last_due) return;
-  if (auto saved = marks_.save_mark(entry.schedule.name, *entry.last_due - 1s); !saved) {
-    log_.warning("schedule.unmarked", format("that the run of schedule '{}' did not begin could not be written down: {}", entry.schedule.name, saved.error().message),
-                 {{"schedule", entry.schedule.name}});
-  }
+void Agenda::run_began(const std::string& run_id) {
+  const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.is_live && entry.run_id == run_id; });
+  if (at == entries_.end()) return;
+  at->has_begun = true;
+  if (at->last_due) save_mark(*at, *at->last_due);
 }
 
 // The next due time, and how late it starts: by the same part of the jitter for the same due time, and never beyond the one after it.
@@ -223,13 +236,15 @@ void Agenda::run_ended(const std::string& run_id, const RunOutcome& outcome, Tim
   if (at == entries_.end()) return;
   Entry& entry = *at;
   entry.is_live = false;
-  if (never_began(outcome)) return forget(entry);
+  // Somebody took it from the queue: nothing is to be made up for.
+  if (!entry.has_begun && entry.last_due && outcome.error && outcome.error->code == ErrorCode::cancelled) save_mark(entry, *entry.last_due);
   if (!may_pass(outcome)) return;
   const std::string& name = entry.schedule.name;
   entry.backoff = entry.schedule.retry_delay * (1U << entry.attempts);
   const bool tries_left = entry.attempts < std::min(entry.schedule.retries, kMostRetries);
   if (tries_left && now + entry.backoff < entry.starts_at()) {
     entry.retry_at = now + entry.backoff;
+    if (entry.last_due) save_mark(entry, *entry.last_due - 1s);
     log_.warning("schedule.retry",
                  format("the run of schedule '{}' failed for a reason that may pass: it is tried again in {}", name, human_duration(entry.backoff)),
                  {{"schedule", name}, {"run_id", run_id}, {"attempt", std::int64_t{entry.attempts} + 1}, text_field("at", rfc3339(*entry.retry_at))});
@@ -250,8 +265,7 @@ void Agenda::retry(Entry& entry) {
                  {{"schedule", name}});
     return;
   }
-  entry.is_live = true;
-  entry.run_id = std::move(*run_id);
+  entry.goes_on_as(std::move(*run_id));
   log_.info("schedule.retried", format("schedule '{}' is tried again", name),
             {{"schedule", name}, {"run_id", entry.run_id}, {"attempt", std::int64_t{entry.attempts}}});
 }
@@ -264,6 +278,7 @@ void Agenda::replace(std::vector<Schedule> schedules, Timestamp now) {
       Entry& entry = entries.emplace_back(std::move(schedule));
       entry.is_ready = true;
       aim(entry, now);
+      log_next(entry);
       continue;
     }
     const bool same_timing = old->schedule.timing.text() == schedule.timing.text();
@@ -275,6 +290,7 @@ void Agenda::replace(std::vector<Schedule> schedules, Timestamp now) {
       entry.retry_at.reset();
       entry.is_ready = true;
       aim(entry, std::max(now, entry.last_due.value_or(now)));
+      log_next(entry);
     }
   }
   entries_ = std::move(entries);

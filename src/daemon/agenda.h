@@ -28,13 +28,13 @@ struct Schedule {
   std::chrono::milliseconds retry_delay = std::chrono::minutes(1);  // before the first; doubled each time
 };
 
-// What the scheduler remembers across restarts.
+// What the scheduler remembers across restarts, for a schedule of this name and timing: one whose timing was changed has missed nothing.
 class ScheduleMarks {
  public:
   virtual ~ScheduleMarks() = default;
-  // The last due time that was taken care of (run, or skipped); nullopt if it never came.
-  virtual Result<std::optional<Timestamp>> mark(std::string_view schedule) = 0;
-  virtual Result<void> save_mark(std::string_view schedule, Timestamp due) = 0;
+  // The time up to which all due times were taken care of (a run began, or it was skipped); nullopt if none ever came.
+  virtual Result<std::optional<Timestamp>> mark(const Schedule& schedule) = 0;
+  virtual Result<void> save_mark(const Schedule& schedule, Timestamp until) = 0;
 };
 
 // How one schedule stands.
@@ -52,12 +52,14 @@ struct ScheduleState {
 
 // Decides what is due, given the time. Pure but for its marks: tests drive tick() with a clock of their own. Not thread-safe.
 //
-// - A run missed while the service was down (its mark is older than the last due time) is made up once at the start; one that never ran has missed nothing.
+// - A run missed while the service was down (its mark is older than the last due time) is made up once at the start; one that never ran has missed nothing. So is
+//   a run that the end of the service, however sudden, kept from beginning, and one that was to be tried again. One that began is not, lest a run that kills the
+//   service does so at each start.
 // - A due time that finds the run before of the same schedule still waiting or under way is skipped and counted. Different schedules that are due together run
 //   one after the other, in the order of the configuration.
 // - A clock that is stepped forward over several due times makes one run; one that is stepped back makes none twice. (One that is set back by more than two
 //   days was wrong before: from then on it counts.)
-// - After a run that failed for a reason that may pass (unavailable, throttled, locked, in doubt) it is tried again, at most three times, with backoff, until
+// - After a run that failed for a reason that may pass (a store or database away, throttled or locked, in doubt) it is tried again, at most three times, with backoff, until
 //   the next due time.
 class Agenda {
  public:
@@ -68,6 +70,8 @@ class Agenda {
 
   // Starts what is due at `now`, and returns when to call again (the wall clock's; at most a minute ahead, so that steps of it are noticed).
   Timestamp tick(Timestamp now);
+  // Any run began.
+  void run_began(const std::string& run_id);
   // Any run ended: if it was one of a schedule, whether it is tried again.
   void run_ended(const std::string& run_id, const RunOutcome& outcome, Timestamp now);
   // Other schedules from now on; those of the same name and timing go on, the others have missed nothing.
@@ -83,8 +87,8 @@ class Agenda {
   void make_up(Entry& entry, Timestamp now);
   void start(Entry& entry, Timestamp due, Timestamp now);
   void retry(Entry& entry);
-  void take_care_of(Entry& entry, Timestamp due, Timestamp now);
-  void forget(Entry& entry);
+  void save_mark(Entry& entry, Timestamp until);
+  void log_next(const Entry& entry);
   void aim(Entry& entry, Timestamp after) const;
 
   std::vector<Entry> entries_;

@@ -22,17 +22,21 @@ using testing::outcome_of;
 
 class KeptMarks final : public ScheduleMarks {
  public:
-  Result<std::optional<Timestamp>> mark(std::string_view schedule) override {
+  Result<std::optional<Timestamp>> mark(const Schedule& schedule) override {
     if (error) return *error;
-    const auto found = marks.find(std::string(schedule));
-    return found == marks.end() ? std::nullopt : std::optional(found->second);
+    const auto timing = timings.find(schedule.name);
+    const auto found = marks.find(schedule.name);
+    const bool is_its_own = timing == timings.end() || timing->second == schedule.timing.text();
+    return found == marks.end() || !is_its_own ? std::nullopt : std::optional(found->second);
   }
-  Result<void> save_mark(std::string_view schedule, Timestamp due) override {
+  Result<void> save_mark(const Schedule& schedule, Timestamp until) override {
     if (error) return *error;
-    marks[std::string(schedule)] = due;
+    marks[schedule.name] = until;
+    timings[schedule.name] = schedule.timing.text();
     return {};
   }
   std::map<std::string, Timestamp> marks;
+  std::map<std::string, std::string> timings;
   std::optional<Error> error;
 };
 
@@ -64,6 +68,7 @@ class AgendaTest : public ::testing::Test {
       const Timestamp again = agenda.tick(now_);
       EXPECT_GT(again, now_);
       EXPECT_LE(again, now_ + 1min);
+      begin_runs(agenda);
       if (runs_end_) end_runs(agenda, outcome_of(RunStatus::success));
       now_ = again;
     }
@@ -72,6 +77,11 @@ class AgendaTest : public ::testing::Test {
   void tick(Agenda& agenda, Timestamp now) {
     now_ = now;
     agenda.tick(now);
+    begin_runs(agenda);
+  }
+  void begin_runs(Agenda& agenda) {
+    if (!runs_begin_) return;
+    for (const std::string& id : live_) agenda.run_began(id);
   }
   void end_runs(Agenda& agenda, const RunOutcome& outcome) {
     for (const std::string& id : std::exchange(live_, {})) agenda.run_ended(id, outcome, now_);
@@ -86,6 +96,7 @@ class AgendaTest : public ::testing::Test {
   std::string last_id_;
   RunRequest request_;
   std::optional<Error> submit_error_;
+  bool runs_begin_ = true;
   bool runs_end_ = true;
   int runs_ = 0;
   Timestamp now_{};
@@ -334,6 +345,7 @@ TEST_F(AgendaTest, what_may_pass_is_tried_again) {
   unlisted.unlisted.push_back({{}, Error{ErrorCode::unavailable, "503"}});
   for (const RunOutcome& outcome : {unlisted, outcome_of(RunStatus::failed, Error{ErrorCode::throttled, "slow down"}),
                                     outcome_of(RunStatus::failed, Error{ErrorCode::locked, "held"}),
+                                    outcome_of(RunStatus::failed, Error{ErrorCode::not_found, "the directory './media' does not exist"}),
                                     outcome_of(RunStatus::partial, Error{ErrorCode::in_doubt, "no answer"})}) {
     live_.clear();
     marks_.marks.clear();
@@ -420,7 +432,7 @@ TEST_F(AgendaTest, goes_on_without_marks) {
   pass(agenda, at("2026-11-25T17:30:00Z"), at("2026-11-25T19:30:00Z"));
   EXPECT_THAT(started_, SizeIs(2));
   EXPECT_THAT(log_.of("schedule.unknown"), SizeIs(3));
-  EXPECT_THAT(log_.of("schedule.unmarked"), SizeIs(2));
+  EXPECT_THAT(log_.of("schedule.unmarked"), SizeIs(4));
 }
 
 TEST_F(AgendaTest, a_mark_that_cannot_be_read_for_a_moment_still_makes_up_for_what_was_missed) {
@@ -434,15 +446,72 @@ TEST_F(AgendaTest, a_mark_that_cannot_be_read_for_a_moment_still_makes_up_for_wh
   EXPECT_THAT(started_, SizeIs(1));
 }
 
-TEST_F(AgendaTest, a_run_that_the_end_of_the_service_kept_from_beginning_is_made_up) {
-  runs_end_ = false;
-  Agenda before = this->agenda({{.name = "nightly", .timing = cron("0 3 * * *")}});
+class AgendaRestartTest : public AgendaTest {
+ protected:
+  AgendaRestartTest() { runs_end_ = false; }
+  std::vector<Schedule> nightly() const { return {{.name = "nightly", .timing = cron("0 3 * * *")}}; }
+  // Runs that were started when the service is there again, five minutes after it ended.
+  std::size_t made_up(std::vector<Schedule> schedules) {
+    const std::size_t before = started_.size();
+    live_.clear();
+    Agenda after = this->agenda(std::move(schedules));
+    const Timestamp again = now_ + 5min;
+    pass(after, again, again + 1min);
+    return started_.size() - before;
+  }
+};
+
+TEST_F(AgendaRestartTest, a_run_that_the_end_of_the_service_kept_from_beginning_is_made_up) {
+  runs_begin_ = false;
+  Agenda before = this->agenda(nightly());
   pass(before, at("2026-11-25T02:59:00Z"), at("2026-11-25T03:00:00Z"));
   ASSERT_THAT(started_, SizeIs(1));
   end_runs(before, outcome_of(RunStatus::interrupted, Error{ErrorCode::unavailable, "the service is stopping"}));
-  Agenda after = this->agenda({{.name = "nightly", .timing = cron("0 3 * * *")}});
-  pass(after, at("2026-11-25T03:05:00Z"), at("2026-11-25T03:06:00Z"));
-  EXPECT_THAT(started_, SizeIs(2));
+  EXPECT_EQ(made_up(nightly()), 1U);
+}
+
+TEST_F(AgendaRestartTest, a_run_that_waited_when_the_service_was_killed_is_made_up) {
+  runs_begin_ = false;
+  Agenda before = this->agenda(nightly());
+  pass(before, at("2026-11-25T02:59:00Z"), at("2026-11-25T03:00:00Z"));
+  EXPECT_EQ(made_up(nightly()), 1U);
+}
+
+// Else one that kills the service would do so at each start.
+TEST_F(AgendaRestartTest, a_run_that_was_under_way_when_the_service_was_killed_is_not_made_up) {
+  Agenda before = this->agenda(nightly());
+  pass(before, at("2026-11-25T02:59:00Z"), at("2026-11-25T03:00:00Z"));
+  EXPECT_EQ(made_up(nightly()), 0U);
+}
+
+TEST_F(AgendaRestartTest, a_run_that_was_to_be_tried_again_is_made_up) {
+  Agenda before = this->agenda(nightly());
+  pass(before, at("2026-11-25T02:59:00Z"), at("2026-11-25T03:00:00Z"));
+  end_runs(before, unavailable());
+  EXPECT_EQ(made_up(nightly()), 1U);
+}
+
+TEST_F(AgendaRestartTest, a_run_that_was_cancelled_before_it_began_is_not_made_up) {
+  runs_begin_ = false;
+  Agenda before = this->agenda(nightly());
+  pass(before, at("2026-11-25T02:59:00Z"), at("2026-11-25T03:00:00Z"));
+  end_runs(before, outcome_of(RunStatus::interrupted, Error{ErrorCode::cancelled, "it was cancelled before it began"}));
+  EXPECT_EQ(made_up(nightly()), 0U);
+}
+
+TEST_F(AgendaRestartTest, a_due_time_that_was_skipped_while_a_run_waited_is_made_up) {
+  runs_begin_ = false;
+  Agenda before = this->agenda({{.name = "hourly", .timing = every(1h)}});
+  pass(before, at("2026-11-25T02:59:00Z"), at("2026-11-25T05:00:00Z"));
+  ASSERT_THAT(log_.of("schedule.skipped"), SizeIs(2));
+  EXPECT_EQ(made_up({{.name = "hourly", .timing = every(1h)}}), 1U);
+}
+
+TEST_F(AgendaRestartTest, a_schedule_whose_timing_was_changed_has_missed_nothing) {
+  Agenda before = this->agenda({{.name = "nightly", .timing = cron("0 22 * * *")}});
+  pass(before, at("2026-11-25T21:59:00Z"), at("2026-11-25T22:00:00Z"));
+  now_ = at("2026-11-26T04:00:00Z");
+  EXPECT_EQ(made_up(nightly()), 0U) << "three o'clock was none of its times before";
 }
 
 TEST_F(AgendaTest, a_run_that_cannot_be_begun_is_skipped) {

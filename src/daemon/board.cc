@@ -89,7 +89,7 @@ void Board::set_in_doubt(const std::map<std::string, std::uint64_t>& counts) {
 void Board::set_figures(std::string_view bucket, const BucketFigures& figures, Timestamp measured_at) {
   const std::scoped_lock lock(mutex_);
   const auto at = find_bucket(buckets_, bucket);
-  if (at == buckets_.end() || (at->measured_at && *at->measured_at >= measured_at)) return;
+  if (at == buckets_.end() || (at->measured_at && *at->measured_at > measured_at)) return;
   at->figures = without_deleted(figures);
   at->measured_at = measured_at;
   ++version_;

@@ -42,8 +42,8 @@ class Board final : public RunWatcher {
   void set_capacity(const std::string& store, const StoreCapacity& capacity);
   // By bucket; those that are not named have none.
   void set_in_doubt(const std::map<std::string, std::uint64_t>& counts);
-  // Figures from the history, as they stand there: of a scan that began at `measured_at`, with what was deleted after it. Older ones than those that are
-  // known change nothing, nor does a bucket that is not configured.
+  // Figures from the history, as they stand there: of a scan that began at `measured_at`, with what was deleted after it. Those of an older scan than the
+  // one that is known change nothing, nor does a bucket that is not configured.
   void set_figures(std::string_view bucket, const BucketFigures& figures, Timestamp measured_at);
   std::uint64_t version() const;  // changes with every change
 

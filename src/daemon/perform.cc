@@ -90,6 +90,7 @@ class Performance {
       : tools_(tools), request_(request), run_id_(run_id), progress_(progress), stop_(std::move(stop)), started_at_(tools.clock.now()) {}
 
   RunOutcome run() {
+    if (auto ready = tools_.ready ? tools_.ready() : Result<void>(); !ready) return kept(ended_with(std::move(ready).error()), tools_.history);
     note_beginning();
     const std::shared_ptr<const Config> config = tools_.config();
     auto workspace = Workspace::open(*config, request_.buckets, tools_.clock, &tools_.traffic);

@@ -21,6 +21,7 @@ struct PerformTools {
   StoreTraffic& traffic;
   History& history;  // for runs that do not get as far as a workspace of their own
   std::function<void(std::span<const Deletion>)> deletions = {};  // told what became of objects as the journal is; from any thread
+  std::function<Result<void>()> ready = {};  // asked before each run, which fails with its error
 };
 
 // Runs as the command line does them, each in a workspace of its own. However a run ends, its report is in the history (where that can be written); what

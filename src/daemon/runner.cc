@@ -55,6 +55,13 @@ RunOutcome broken_off(std::string why) {
   return outcome;
 }
 
+// What broke while it was being stopped was stopped: it is not to be tried again.
+void cancel_failed(RunOutcome& outcome) {
+  outcome.report.status = RunStatus::interrupted;
+  if (outcome.error) outcome.error->code = ErrorCode::cancelled;
+  outcome.report.error = "it was cancelled, and ended with: " + outcome.report.error;
+}
+
 }  // namespace
 
 struct Runner::Queued {
@@ -268,10 +275,10 @@ RunOutcome Runner::perform_safely(Queued& queued) {
   }
   if (thrown) outcome = broken_off(format("the run broke off: {}", *thrown));
   complete(outcome.report, queued.request, queued.run_id, *queued.started_at, clock_.now());
-  if (thrown) {
-    outcome.report.error = outcome.error->message;
-    if (save_) save_(outcome.report);
-  }
+  if (thrown) outcome.report.error = outcome.error->message;
+  const bool was_cut_short = queued.stop.stop_requested() && outcome.report.status == RunStatus::failed;
+  if (was_cut_short) cancel_failed(outcome);
+  if ((thrown || was_cut_short) && save_) save_(outcome.report);
   return outcome;
 }
 
@@ -280,7 +287,8 @@ void Runner::drop(const Queued& queued, Error why) {
   outcome.report.status = RunStatus::interrupted;
   outcome.report.error = why.message;
   outcome.error = std::move(why);
-  complete(outcome.report, queued.request, queued.run_id, queued.submitted_at, clock_.now());
+  const Timestamp now = clock_.now();  // it took no time: it never began
+  complete(outcome.report, queued.request, queued.run_id, now, now);
   if (save_) save_(outcome.report);
   tell_watchers(queued.request, outcome);
   tell_followers(queued.request, outcome);

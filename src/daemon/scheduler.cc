@@ -35,6 +35,11 @@ void Scheduler::replace(std::vector<Schedule> schedules) {
 
 std::vector<ScheduleState> Scheduler::states() const { return *shown_.lock(); }
 
+void Scheduler::run_began(const RunRequest&, const std::string& run_id) {
+  const std::scoped_lock lock(mutex_);
+  agenda_.run_began(run_id);
+}
+
 void Scheduler::run_ended(const RunRequest&, const RunOutcome& outcome) {
   const std::scoped_lock lock(mutex_);
   agenda_.run_ended(outcome.report.run_id, outcome, clock_.now());

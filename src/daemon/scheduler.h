@@ -32,7 +32,7 @@ class Scheduler final : public RunWatcher {
   // As of the last change; never waits for the state database.
   std::vector<ScheduleState> states() const;
 
-  void run_began(const RunRequest&, const std::string&) override {}
+  void run_began(const RunRequest& request, const std::string& run_id) override;
   void phase_ended(const std::string&, std::string_view, std::chrono::nanoseconds, std::uint64_t) override {}
   void run_ended(const RunRequest& request, const RunOutcome& outcome) override;
 

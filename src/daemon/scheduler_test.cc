@@ -69,8 +69,8 @@ class DrivenClock final : public Clock {
 
 class NoMarks final : public ScheduleMarks {
  public:
-  Result<std::optional<Timestamp>> mark(std::string_view) override { return std::optional<Timestamp>(); }
-  Result<void> save_mark(std::string_view, Timestamp) override { return {}; }
+  Result<std::optional<Timestamp>> mark(const Schedule&) override { return std::optional<Timestamp>(); }
+  Result<void> save_mark(const Schedule&, Timestamp) override { return {}; }
 };
 
 // Counts lines and keeps none.

@@ -63,11 +63,27 @@ std::vector<Schedule> schedules_of(const Config& config) {
 class StoredMarks final : public ScheduleMarks {
  public:
   explicit StoredMarks(StateDatabase& state) : state_(state) {}
-  Result<std::optional<Timestamp>> mark(std::string_view schedule) override { return state_.schedule_mark(schedule); }
-  Result<void> save_mark(std::string_view schedule, Timestamp due) override { return state_.save_schedule_mark(schedule, due); }
+  Result<std::optional<Timestamp>> mark(const Schedule& schedule) override { return state_.schedule_mark(name_of(schedule)); }
+  Result<void> save_mark(const Schedule& schedule, Timestamp until) override { return state_.save_schedule_mark(name_of(schedule), until); }
 
  private:
+  static std::string name_of(const Schedule& schedule) { return format("{} ({})", schedule.name, schedule.timing.text()); }
+
   StateDatabase& state_;
+};
+
+// What was in doubt was no longer in the figures, nor taken off them: only the history knows, once it was looked up.
+class AfterRecovery final : public RunWatcher {
+ public:
+  explicit AfterRecovery(std::function<void()> look) : look_(std::move(look)) {}
+  void run_began(const RunRequest&, const std::string&) override {}
+  void phase_ended(const std::string&, std::string_view, std::chrono::nanoseconds, std::uint64_t) override {}
+  void run_ended(const RunRequest& request, const RunOutcome&) override {
+    if (request.task == Task::recover) look_();
+  }
+
+ private:
+  const std::function<void()> look_;
 };
 
 // Everything a running service consists of, in the order in which it depends on each other.
@@ -143,7 +159,7 @@ class Service {
     const auto now_valid = shared(std::move(*loaded));
     *config_.lock() = now_valid;
     board_.replace(boards_of(*now_valid));
-    if (auto figures = load_figures(); !figures) log_.warning("state.unreadable", figures.error().message);
+    refresh_figures();
     scheduler_.replace(schedules_of(*now_valid));
     dependencies_.replace(dependencies_of(*now_valid));
     metrics_->reloaded(true, options_.clock.now());
@@ -162,13 +178,15 @@ class Service {
         board_(boards_of(*config())),
         marks_(*state_),
         runner_(make_perform({[this] { return config(); }, options.clock, log_, *metrics_, *state_,
-                              [this](std::span<const Deletion> deletions) { metrics_->deletions(deletions); }}),
+                              [this](std::span<const Deletion> deletions) { metrics_->deletions(deletions); },
+                              [this] { return state_->check_in_place(); }}),
                 options.clock, log_, events_,
                 [this](const RunReport& report) { save(report); }),
         scheduler_(schedules_of(*config()), marks_, runner_, options.clock, log_),
         dependencies_(dependencies_of(*config()), {}, options.clock, log_) {
     runner_.watch(board_);
     runner_.watch(*metrics_);
+    runner_.watch(after_recovery_);
     api_ = std::make_unique<Api>(ApiContext{[this] { return config(); }, runner_, scheduler_, board_, dependencies_, events_, *metrics_, *state_,
                                             directory_, options.clock, log_, [this] { return token(); }, [this] { return loopback_only_.load(); }});
   }
@@ -195,11 +213,14 @@ class Service {
   // The figures of the last complete scans, so that metrics go on where they were.
   Result<void> load_figures() {
     for (const BucketBoard& bucket : board_.buckets()) {
-      if (bucket.measured_at) continue;
       TRY_ASSIGN(const auto measured, state_->last_measured(bucket.name));
       if (measured) board_.set_figures(bucket.name, measured->figures, measured->at);
     }
     return {};
+  }
+
+  void refresh_figures() {
+    if (auto figures = load_figures(); !figures) log_.warning("state.unreadable", figures.error().message);
   }
 
   // When runs succeeded last, before this process.
@@ -239,6 +260,7 @@ class Service {
   EventLog events_;
   Board board_;
   StoredMarks marks_;
+  AfterRecovery after_recovery_{[this] { refresh_figures(); }};
   Runner runner_;
   Scheduler scheduler_;
   Dependencies dependencies_;

@@ -33,7 +33,7 @@ class History {
   virtual Result<std::optional<Baseline>> baseline(std::string_view bucket) = 0;
   virtual Result<void> save_baseline(std::string_view bucket, const Baseline& baseline) = 0;
 
-  // Figures of the bucket's last complete scan, for stats and for expected totals.
+  // Figures of the bucket's last complete scan, whatever became of its run, for stats and for expected totals.
   virtual Result<std::optional<BucketFigures>> last_figures(std::string_view bucket) = 0;
 
   // Marks a plan as used by `run_id`, durable when it returns. failed_precondition, naming the run and time, if it already was.

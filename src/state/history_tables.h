@@ -14,10 +14,7 @@
 
 namespace heimdall {
 
-// SQL: whether a row of `run_buckets` (by its name in the query) tells how the bucket looked, given that of its run; see last_measured().
-std::string tells_figures(std::string_view run, std::string_view bucket);
-
-// The figures of a bucket's last complete scan, and when its run began.
+// The figures of a bucket's last complete scan, with what runs deleted since, and when its run began.
 struct MeasuredFigures {
   BucketFigures figures;
   Timestamp at{};

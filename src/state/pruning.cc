@@ -22,19 +22,13 @@ constexpr std::chrono::hours kPlansKept{48};
 // Runs that ended before ?1 and that nothing needs any more: not the newest, not one with something in doubt, and for each bucket not the last one that says
 // how it looked; oldest first. The searches for a newer run end at the first one that they find.
 std::string runs_to_forget() {
-  const auto is_last_where = [](std::string_view it_tells, std::string_view later_tells) {
-    return format("EXISTS (SELECT 1 FROM run_buckets b WHERE b.run_id = r.run_id AND {} AND NOT EXISTS "
-                  "(SELECT 1 FROM run_buckets later JOIN runs n ON n.run_id = later.run_id WHERE later.bucket = b.bucket "
-                  " AND (n.started_at, n.run_id) > (r.started_at, r.run_id) AND {}))",
-                  it_tells, later_tells);
-  };
-  return format("SELECT r.run_id FROM runs r WHERE r.started_at < ?1 AND r.status <> 'running' "
+  return "SELECT r.run_id FROM runs r WHERE r.started_at < ?1 AND r.status <> 'running' "
                 "AND max(r.started_at, coalesce(r.completed_at, 0), coalesce(r.interrupted_at, 0)) < ?1 "
                 "AND r.run_id <> (SELECT run_id FROM runs ORDER BY started_at DESC, run_id DESC LIMIT 1) "
                 "AND NOT EXISTS (SELECT 1 FROM sweeps s JOIN journal j ON j.sweep = s.id WHERE s.run_id = r.run_id AND j.outcome = 'in_doubt') "
-                "AND NOT {} AND NOT {} ORDER BY r.started_at LIMIT ?2",
-                is_last_where(tells_figures("r", "b"), tells_figures("n", "later")),
-                is_last_where("b.scanned = 1", "later.scanned = 1"));
+                "AND NOT EXISTS (SELECT 1 FROM run_buckets b WHERE b.run_id = r.run_id AND b.scanned = 1 AND NOT EXISTS "
+                "(SELECT 1 FROM run_buckets later JOIN runs n ON n.run_id = later.run_id WHERE later.bucket = b.bucket "
+                " AND (n.started_at, n.run_id) > (r.started_at, r.run_id) AND later.scanned = 1)) ORDER BY r.started_at LIMIT ?2";
 }
 
 Result<std::int64_t> remove_of(sqlite::Database& db, std::string_view run_id, std::string_view sql) {

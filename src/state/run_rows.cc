@@ -289,22 +289,21 @@ Result<void> HistoryTables::mark_interrupted_runs() {
   return transaction.commit();
 }
 
-// Runs that only delete or recover write figures without a scan behind them: their totals are 0. An empty bucket's are, too, and count if a command that
-// always scans said so.
-std::string tells_figures(std::string_view run, std::string_view bucket) {
-  return format("({1}.total_objects > 0 AND {0}.status IN ('success', 'partial', 'refused') OR "
-                " {1}.total_objects = 0 AND {0}.status = 'success' AND {0}.command IN ('scan', 'plan', 'stats', 'cleanup'))",
-                run, bucket);
-}
-
 Result<std::optional<MeasuredFigures>> HistoryTables::last_measured(std::string_view bucket) {
   TRY_ASSIGN(sqlite::Statement row,
-             db_.prepare(format("SELECT started_at, {} FROM run_buckets JOIN runs USING (run_id) WHERE bucket = ?1 AND {} "
+             db_.prepare(format("SELECT started_at, run_id, {} FROM run_buckets JOIN runs USING (run_id) WHERE bucket = ?1 AND scanned = 1 "
                                 "ORDER BY started_at DESC, run_id DESC LIMIT 1",
-                                figure_columns(), tells_figures("runs", "run_buckets"))));
+                                figure_columns())));
   TRY_ASSIGN(const bool found, row.bind_text(1, bucket).step());
   if (!found) return std::optional<MeasuredFigures>();
-  return std::optional(MeasuredFigures{read_figures(row, 1), time_from(row.integer(0))});
+  MeasuredFigures measured{read_figures(row, 2), time_from(row.integer(0))};
+  // Runs behind it that scanned nothing: a plan that was carried out, or a scan that lacked a range.
+  TRY_ASSIGN(sqlite::Statement later, db_.prepare("SELECT SUM(orphans_deleted), SUM(bytes_deleted) FROM run_buckets JOIN runs USING (run_id) "
+                                                  "WHERE bucket = ?1 AND (started_at, run_id) > (?2, ?3)"));
+  TRY(later.bind_text(1, bucket).bind(2, row.integer(0)).bind_text(3, row.bytes(1)).step());
+  measured.figures.orphans_deleted += from_column(later.integer(0));
+  measured.figures.bytes_deleted += from_column(later.integer(1));
+  return std::optional(measured);
 }
 
 }  // namespace heimdall

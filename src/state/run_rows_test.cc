@@ -81,6 +81,30 @@ TEST_F(RunRowsTest, a_page_behind_an_unknown_run_is_an_error_that_says_so) {
   EXPECT_THAT(page.error().message, HasSubstr("no run 'zzz'"));
 }
 
+TEST_F(RunRowsTest, figures_know_what_was_deleted_since_the_scan) {
+  const auto save = [&](int minute, std::uint64_t total, std::uint64_t deleted, bool scanned) {
+    RunReport report;
+    report.run_id = std::to_string(minute);
+    report.command = scanned ? "cleanup" : "apply";
+    report.status = scanned ? RunStatus::interrupted : RunStatus::success;
+    report.started_at = clock_.now() + minutes(minute);
+    report.buckets["raw"].total_objects = total;
+    report.buckets["raw"].orphans_deleted = deleted;
+    report.buckets["raw"].bytes_deleted = deleted * 10;
+    if (scanned) report.scanned = {"raw"};
+    ASSERT_TRUE(database_->save_run(report).has_value());
+  };
+  save(1, 13, 1, true);
+  save(2, 513, 100, true);
+  save(3, 13, 3, false);  // carried out an old plan
+  const auto measured = *database_->last_measured("raw");
+  ASSERT_TRUE(measured.has_value());
+  EXPECT_EQ(measured->at, clock_.now() + minutes(2));
+  EXPECT_EQ(measured->figures.total_objects, 513U);
+  EXPECT_EQ(measured->figures.orphans_deleted, 103U);
+  EXPECT_EQ(measured->figures.bytes_deleted, 1030U);
+}
+
 TEST_F(RunRowsTest, attempts_say_when_each_kind_of_run_began_last_and_when_one_ended_well) {
   const auto save = [&](int minute, const std::string& trigger, RunStatus status) {
     RunReport report;

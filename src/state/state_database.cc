@@ -1,5 +1,7 @@
 #include "state/state_database.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -14,6 +16,13 @@ namespace {
 
 constexpr std::uintmax_t kLeastRoom = std::uintmax_t{4} << 20;  // bytes: some batches of a journal
 
+// nullopt: there is no file, or nobody can look.
+std::optional<std::pair<dev_t, ino_t>> file_at(const std::filesystem::path& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return std::nullopt;
+  return std::pair(info.st_dev, info.st_ino);
+}
+
 }  // namespace
 
 Result<StateDatabase::Opened> StateDatabase::open(const StateDirectory& directory, const Clock& clock) {
@@ -23,7 +32,7 @@ Result<StateDatabase::Opened> StateDatabase::open(const StateDirectory& director
 }
 
 StateDatabase::StateDatabase(const StateDirectory& directory, OpenDatabase opened, const Clock& clock)
-    : directory_(directory), opened_(std::move(opened)), journal_(opened_.db, clock), history_(opened_.db, clock) {}
+    : directory_(directory), file_(file_at(directory.database())), opened_(std::move(opened)), journal_(opened_.db, clock), history_(opened_.db, clock) {}
 
 StateDatabase::~StateDatabase() { (void)journal_.flush(); }
 
@@ -139,7 +148,16 @@ Result<std::optional<MeasuredFigures>> StateDatabase::last_measured(std::string_
   return explained(history_.last_measured(bucket));
 }
 
+Result<void> StateDatabase::check_in_place() const {
+  if (file_at(directory_.database()) == file_) return {};
+  return Error{ErrorCode::failed_precondition,
+               format("the state database '{}' is not the file that was opened: it was removed or replaced, or its file system is gone",
+                      directory_.database().string()),
+               "put it back, or start the service again: nothing is deleted whose outcome would be lost"};
+}
+
 Result<void> StateDatabase::check_writable() {
+  TRY(check_in_place());
   {
     const std::lock_guard lock(mutex_);
     auto begun = Transaction::begin(opened_.db);

@@ -61,7 +61,9 @@ class StateDatabase final : public JournalLog, public History {
   Result<std::optional<ClockAnchor>> clock_anchor() override;
   Result<void> save_clock_anchor(const ClockAnchor& anchor) override;
 
-  // Whether runs could write here now: the file answers, and its disk has room. Errors as of a write.
+  // failed_precondition if the file is no longer the one that was opened: it was removed or replaced, or its file system is gone. What is written now is lost.
+  Result<void> check_in_place() const;
+  // Whether runs could write here now: check_in_place(), the file answers, and its disk has room. Errors as of a write.
   Result<void> check_writable();
 
   // A bucket's points from the day of `since` on (UTC), oldest first; one a day, older than 90 days one a week. save_run() adds them.
@@ -85,6 +87,7 @@ class StateDatabase final : public JournalLog, public History {
   Result<T> explained(Result<T> result);
 
   StateDirectory directory_;
+  const std::optional<std::pair<dev_t, ino_t>> file_;  // as it was opened
   std::mutex mutex_;  // guards the three below
   OpenDatabase opened_;
   JournalTable journal_;

@@ -204,11 +204,7 @@ Result<std::optional<BucketFigures>> FakeHistory::last_figures(std::string_view 
   for (const RunReport& report : newest_first()) {
     const auto found = report.buckets.find(std::string(bucket));
     if (found == report.buckets.end()) continue;
-    const bool ended =
-        report.status == RunStatus::success || report.status == RunStatus::partial || report.status == RunStatus::refused;
-    const bool always_scans = report.command == "scan" || report.command == "plan" || report.command == "stats" || report.command == "cleanup";
-    const bool empty_bucket = report.status == RunStatus::success && always_scans;
-    if (found->second.total_objects > 0 ? ended : empty_bucket) return std::optional(found->second);
+    if (report.scanned.contains(std::string(bucket))) return std::optional(found->second);
   }
   return std::optional<BucketFigures>();
 }

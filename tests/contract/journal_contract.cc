@@ -262,26 +262,26 @@ TEST_P(StateContract, killed_runs_are_those_that_may_have_deleted_and_never_ende
   EXPECT_THAT(*history().killed_runs(), ::testing::UnorderedElementsAre("apply", "cleanup"));
 }
 
-TEST_P(StateContract, last_figures_come_from_the_last_scan_that_ended) {
-  const auto save = [&](int minute, RunStatus status, std::uint64_t total, std::string command = "scan") {
-    RunReport report = run("r" + std::to_string(minute), clock_.now() + minutes(minute), status, std::move(command));
+TEST_P(StateContract, last_figures_come_from_the_last_complete_scan_however_its_run_ended) {
+  enum class Scanned { no, yes };
+  const auto save = [&](int minute, RunStatus status, std::uint64_t total, Scanned scanned) {
+    RunReport report = run("r" + std::to_string(minute), clock_.now() + minutes(minute), status, "cleanup");
     report.buckets["raw"].total_objects = total;
+    if (scanned == Scanned::yes) report.scanned = {"raw"};
     ASSERT_TRUE(history().save_run(report).has_value());
   };
   EXPECT_FALSE(history().last_figures("raw")->has_value());
-  save(1, RunStatus::success, 10);
-  save(2, RunStatus::refused, 20);
-  save(3, RunStatus::failed, 30);
-  save(4, RunStatus::running, 40);
-  save(5, RunStatus::interrupted, 50);
-  save(6, RunStatus::success, 0, "recover");
+  save(1, RunStatus::success, 10, Scanned::yes);
+  save(2, RunStatus::refused, 20, Scanned::yes);
+  save(3, RunStatus::success, 30, Scanned::no);  // the figures of a plan
+  save(4, RunStatus::partial, 40, Scanned::no);
   EXPECT_EQ((*history().last_figures("raw"))->total_objects, 20U);
   EXPECT_FALSE(history().last_figures("audio")->has_value());
-  save(7, RunStatus::success, 0, "scan");  // the bucket is empty now
-  EXPECT_EQ((*history().last_figures("raw"))->total_objects, 0U);
-  save(8, RunStatus::success, 80, "cleanup");
-  EXPECT_EQ((*history().last_figures("raw"))->total_objects, 80U);
-  save(9, RunStatus::success, 0, "cleanup");
+  save(5, RunStatus::interrupted, 50, Scanned::yes);
+  EXPECT_EQ((*history().last_figures("raw"))->total_objects, 50U);
+  save(6, RunStatus::failed, 60, Scanned::yes);
+  EXPECT_EQ((*history().last_figures("raw"))->total_objects, 60U);
+  save(7, RunStatus::success, 0, Scanned::yes);  // the bucket is empty now
   EXPECT_EQ((*history().last_figures("raw"))->total_objects, 0U);
 }
 

@@ -309,9 +309,31 @@ def test_killed_in_the_middle_of_a_sweep_the_next_start_looks_up_what_is_in_doub
     service.popen.wait()
     service.start()
     wait_until(lambda: "in_doubt" not in world.journal(run_id).values())
+    wait_until(lambda: service.gauges()["total_objects"] == len(world.keys()))
     assert {key for key, outcome in world.journal(run_id).items() if outcome in ("deleted", "already_gone")} == before - world.keys()
     assert service.run("cleanup")["status"] == "success"
     assert world.keys() == before - due
+    service.stop()
+
+
+def test_the_figures_after_a_restart_are_those_from_before(world, service):
+    """Of the last complete scan, less what was deleted since: also by a plan that is older than the scan."""
+    orphans(world, 10)
+    service.start()
+    plan = service.wait_for_run(service.post("/api/v1/plans", {"limit": 3}).expect(202).json["run_id"])["run_id"]
+    world.put(*[f"more/{i:03}" for i in range(500)], age=90 * DAY)
+    assert service.run("stats")["total_orphans_found"] == 510
+    digest = service.get(f"/api/v1/plans/{plan}").expect(200).json["digest"]
+    applied = service.wait_for_run(service.post(f"/api/v1/plans/{plan}/approve", {"digest": digest}).expect(202).json["run_id"])
+    assert applied["total_deleted"] == 3
+    before = service.gauges()
+    assert before["total_objects"] == 510 and before["orphan_files"] == 507
+    measured = service.metrics()['heimdall_storage_bucket_measured_timestamp_seconds{bucket="media"}']
+    service.stop()
+    service.start()
+    after = service.gauges()
+    assert {**after, "disk_usage_gb": 0} == {**before, "disk_usage_gb": 0}
+    assert service.metrics()['heimdall_storage_bucket_measured_timestamp_seconds{bucket="media"}'] == measured
     service.stop()
 
 

@@ -1,6 +1,7 @@
 """What a service meets on its own machine: a port that is taken, a second service, full and damaged state, a stepped clock; and its manager."""
 
 import glob
+import shutil
 import socket
 import subprocess
 
@@ -92,6 +93,23 @@ def test_a_full_state_disk_is_named_and_nothing_is_deleted_that_is_not_journalle
             service.popen.kill()
             service.popen.wait()
         subprocess.run(["umount", small.state], check=True)
+
+
+def test_once_the_state_directory_is_gone_nothing_is_deleted(small):
+    """Invariant 6: what a state directory that nobody looks at says is known to nobody."""
+    small.put("orphan")
+    small.bucket["guards"] = {**FAR}
+    service = Service(small).start()
+    shutil.rmtree(small.state)
+    service.wait_for_dependency("state state", "failed", 60)
+    run_id = service.begin_run("cleanup")
+    assert service.wait_for_log("run.ended", run_id=run_id)["status"] == "failed"
+    assert small.has("orphan") and not small.state.exists()
+    assert "removed or replaced" in service.dependencies()["state state"]["message"]
+    service.stop()
+    service.start()
+    assert service.run("cleanup")["total_deleted"] == 1
+    service.stop()
 
 
 @pytest.mark.parametrize("damage", ["overwritten", "cut"])

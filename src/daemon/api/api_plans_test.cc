@@ -70,6 +70,9 @@ TEST(ApiPlansTest, show_their_candidates_in_pages) {
     after = "&after=" + json["next"].get<std::string>();
   }
   EXPECT_THAT(keys, ElementsAre("old-0", "old-1", "old-2", "old-3", "old-4"));
+  const Json beyond = place.get("/api/v1/plans/" + id + "/candidates?limit=2&after=18446744073709551615").json();
+  EXPECT_TRUE(beyond["candidates"].empty());
+  EXPECT_TRUE(beyond["next"].is_null());
 }
 
 TEST(ApiPlansTest, are_not_approved_with_another_digest) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <unordered_set>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -68,7 +69,7 @@ BodyFields::BodyFields(std::string_view body) : body_(Json::object()) {
 const Json* BodyFields::find(const std::string& name) {
   known_.push_back(name);
   const auto at = body_.find(name);
-  return at == body_.end() || at->is_null() ? nullptr : &*at;
+  return at == body_.end() ? nullptr : &*at;  // null is of the wrong kind: it may be meant as "no", and taken as left out
 }
 
 void BodyFields::wrong_kind(const std::string& name, std::string_view wanted) {
@@ -112,9 +113,10 @@ std::optional<std::vector<std::string>> BodyFields::texts(const std::string& nam
   }
   if (value->empty()) refuse(name, format("'{}' is an empty list", name), "leave it out if all are meant");
   std::vector<std::string> result;
+  std::unordered_set<std::string_view> seen;
   for (const Json& one : *value) {
-    auto text = one.get<std::string>();
-    if (std::find(result.begin(), result.end(), text) == result.end()) result.push_back(std::move(text));
+    const auto& text = one.get_ref<const std::string&>();
+    if (seen.insert(text).second) result.push_back(text);
   }
   return result;
 }

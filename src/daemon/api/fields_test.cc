@@ -28,8 +28,25 @@ TEST(BodyFieldsTest, reads_what_is_there) {
   EXPECT_FALSE(fields.problem().has_value());
 }
 
-TEST(BodyFieldsTest, takes_an_absent_field_and_null_for_not_given) {
-  for (const char* body : {"", "{}", R"({"t":null,"l":null,"f":null,"c":null})"}) {
+// `"dry_run": null` may be meant as "no", and must not delete.
+TEST(BodyFieldsTest, refuses_null) {
+  for (const char* field : {"t", "l", "f", "c"}) {
+    const auto problem = problem_of_body(std::string("{\"") + field + "\":null}");
+    ASSERT_TRUE(problem.has_value()) << field;
+    EXPECT_EQ(problem->status, 422);
+    EXPECT_EQ(problem->field, field);
+  }
+}
+
+TEST(BodyFieldsTest, a_long_list_takes_no_longer_than_its_length) {
+  std::string body = "{\"l\":[\"x\"";
+  for (int i = 0; i < 130'000; ++i) body += ",\"" + std::to_string(i) + "\"";
+  BodyFields fields(body + "]}");
+  EXPECT_EQ(fields.texts("l")->size(), 130'001U);
+}
+
+TEST(BodyFieldsTest, takes_an_absent_field_for_not_given) {
+  for (const char* body : {"", "{}"}) {
     BodyFields fields(body);
     EXPECT_EQ(fields.text("t"), std::nullopt);
     EXPECT_TRUE(fields.flag("f", true));

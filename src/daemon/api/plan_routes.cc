@@ -107,9 +107,10 @@ class PlanRoutes {
     if (!plan) return response_of(plan.error());
     Json lines = Json::array();
     std::uint64_t seen = 0;
+    const std::uint64_t end = after + std::min<std::uint64_t>(limit, UINT64_MAX - after);
     const Error enough{ErrorCode::cancelled, "enough"};
     const auto visited = (*plan)->for_each([&](const BucketPlan& bucket, const Candidate& candidate) -> Result<void> {
-      if (seen >= after + limit || call.stop.stop_requested()) return enough;
+      if (seen >= end || call.stop.stop_requested()) return enough;
       if (seen++ >= after) lines.push_back(candidate_json(bucket, candidate));
       return {};
     });

@@ -35,8 +35,8 @@ class QuietLog final : public Log {
 
 class NoMarks final : public ScheduleMarks {
  public:
-  Result<std::optional<Timestamp>> mark(std::string_view) override { return std::optional<Timestamp>(); }
-  Result<void> save_mark(std::string_view, Timestamp) override { return {}; }
+  Result<std::optional<Timestamp>> mark(const Schedule&) override { return std::optional<Timestamp>(); }
+  Result<void> save_mark(const Schedule&, Timestamp) override { return {}; }
 };
 
 constexpr auto kPatience = std::chrono::seconds(30);
