@@ -30,15 +30,21 @@ Result<Config> with_options(Config config, const Options& options) {
   return config;
 }
 
+// Whoever reads the log by a program reads this by it, too.
+ExitCode refuse(CommandContext& context, Log& log, const Error& error, ExitCode code) {
+  if (context.options.log_format != LogFormat::json) return fail(context, error, code);
+  log.error("service.refused", "the service does not start: " + error.message, {{"hint", error.hint}});
+  return code;
+}
+
 }  // namespace
 
 ExitCode command_serve(CommandContext& context, ServiceSignals& signals) {
-  ExitCode exit = ExitCode::ok;
-  auto config = load(context, exit);
-  if (!config) return exit;
-  auto asked = with_options(std::move(*config), context.options);
-  if (!asked) return fail(context, with_context(std::move(asked).error(), "HEIMDALL_STORAGE_LISTEN"), ExitCode::configuration);
   LineLog log(STDERR_FILENO, log_options(context.options), context.clock);
+  auto config = load_as_asked(context.options);
+  if (!config) return refuse(context, log, config.error(), ExitCode::configuration);
+  auto asked = with_options(std::move(*config), context.options);
+  if (!asked) return refuse(context, log, with_context(std::move(asked).error(), "HEIMDALL_STORAGE_LISTEN"), ExitCode::configuration);
   const auto served = serve({.config = std::move(*asked),
                              .reload = [&]() -> Result<Config> {
                                TRY_ASSIGN(Config changed, load_as_asked(context.options));
@@ -48,7 +54,7 @@ ExitCode command_serve(CommandContext& context, ServiceSignals& signals) {
                              .log = log,
                              .environment = process_environment(),
                              .next_command = [&](std::chrono::milliseconds at_most) { return signals.next(at_most); }});
-  if (!served) return fail(context, served.error());
+  if (!served) return refuse(context, log, served.error(), exit_code_of(served.error().code));
   context.output.done();
   std::fflush(nullptr);
   // A look at a store that hangs may still be under way on a thread of its own: nothing is torn down under it.

@@ -26,7 +26,8 @@ def test_a_port_that_is_taken_is_told_with_what_to_do(small):
         small.config["http"]["listen"] = f"127.0.0.1:{service.port}"
         service.launch()
         service.expect_exit(FAILURE, 10)
-        assert str(service.port) in service.log_text() and "taken" in service.log_text()
+        refused = service.log_events("service.refused")[0]
+        assert str(service.port) in refused["message"] and "taken" in refused["message"] and refused["hint"]
     Service(small).start().stop()
 
 
