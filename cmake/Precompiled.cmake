@@ -2,7 +2,7 @@
 # once and not in each file. The sources do not depend on it: a build without it is what says that each file includes what it needs.
 
 set_property(CACHE HEIMDALL_PCH PROPERTY STRINGS OFF TESTS ON)
-if(HEIMDALL_PCH STREQUAL "TESTS" OR HEIMDALL_PCH)
+if(HEIMDALL_PCH)
   # What ccache needs to know such builds again.
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     add_compile_options(-fpch-preprocess)
@@ -13,7 +13,7 @@ if(HEIMDALL_PCH STREQUAL "TESTS" OR HEIMDALL_PCH)
   set(standard <algorithm> <array> <atomic> <chrono> <condition_variable> <cstdint> <filesystem> <functional> <map> <memory> <mutex> <optional> <set> <span>
                <string> <string_view> <thread> <utility> <variant> <vector> <fmt/format.h> <tl/expected.hpp>)
   set(heimdall_precompiled_kinds tests)
-  if(HEIMDALL_PCH)
+  if(NOT HEIMDALL_PCH STREQUAL "TESTS")
     list(APPEND heimdall_precompiled_kinds product)
     add_library(heimdall_pch_product OBJECT ${PROJECT_BINARY_DIR}/generated/precompiled.cc)
     target_link_libraries(heimdall_pch_product PRIVATE heimdall_options fmt::fmt)
@@ -22,6 +22,7 @@ if(HEIMDALL_PCH STREQUAL "TESTS" OR HEIMDALL_PCH)
   if(BUILD_TESTING)
     add_library(heimdall_pch_tests OBJECT ${PROJECT_BINARY_DIR}/generated/precompiled.cc)
     target_link_libraries(heimdall_pch_tests PRIVATE heimdall_options fmt::fmt GTest::gmock rapidcheck)
+    target_compile_options(heimdall_pch_tests PRIVATE ${HEIMDALL_TEST_OPTIONS})
     target_precompile_headers(heimdall_pch_tests PRIVATE ${standard} <gmock/gmock.h> <gtest/gtest.h> <rapidcheck.h>)
   endif()
 endif()
