@@ -22,12 +22,20 @@ double ratio_of(std::uint64_t part, std::uint64_t whole) {
 
 std::optional<Refusal> stale_list(const std::string& bucket, const SourcePolicy& policy, const SourceFacts& facts,
                                   Timestamp now) {
-  if (!facts.as_of || now - *facts.as_of <= policy.max_list_age) return std::nullopt;
+  if (!facts.as_of) return std::nullopt;
   const auto age = now - *facts.as_of;
-  return Refusal{Guard::stale_list, bucket, std::chrono::duration<double>(age).count(),
-                 std::chrono::duration<double>(policy.max_list_age).count(),
-                 format("the list '{}' is {} old, the most is {}; write it anew", facts.name, human_duration(age),
-                        duration_text(policy.max_list_age))};
+  const auto refusal = [&](std::string message) {
+    return Refusal{Guard::stale_list, bucket, std::chrono::duration<double>(age).count(),
+                   std::chrono::duration<double>(policy.max_list_age).count(), std::move(message)};
+  };
+  if (age > policy.max_list_age) {
+    return refusal(format("the list '{}' is {} old, the most is {}; write it anew", facts.name, human_duration(age), duration_text(policy.max_list_age)));
+  }
+  // What it lacks may have been written since, and nobody knows since when.
+  if (age < -kMaxClockSkew) {
+    return refusal(format("the list '{}' is said to be taken {} from now; correct its `taken_at`, or the clock of who wrote it", facts.name, human_duration(-age)));
+  }
+  return std::nullopt;
 }
 
 std::optional<Refusal> references_fell(const std::string& bucket, const GuardLimits& limits, const std::string& name,
@@ -40,6 +48,14 @@ std::optional<Refusal> references_fell(const std::string& bucket, const GuardLim
                  format("references '{}' fell from {} to {} since {} ({}, the most is {}); is a part of the table "
                         "missing?", name, with_thousands(was), with_thousands(is), since, percent(share),
                         percent(limits.max_references_fall))};
+}
+
+// "come from another database than ...", if they do; `before` is who saw `was`.
+std::optional<std::string> change_of(const SourceIdentity& was, const SourceIdentity& is, std::string_view before) {
+  if (was.database != is.database) return format("come from another database than {} saw: '{}', it was '{}'", before, is.database, was.database);
+  if (was.relations != is.relations) return format("are read from other tables than {} saw: '{}', it was '{}'", before, is.relations, was.relations);
+  if (is.position < was.position) return format("come from an older state of the database than {} saw (restored from a backup?)", before);
+  return std::nullopt;
 }
 
 // Gathers refusals; each guard is one method, in the order of the table.
@@ -97,20 +113,8 @@ class Judge {
   }
 
   void source_identity(const Baseline::Source& known, const SourceFacts& facts) {
-    const SourceIdentity& was = known.identity;
-    const SourceIdentity& is = facts.identity;
-    if (was.database != is.database) {
-      refuse(Guard::identity_changed, 1, 0,
-             format("references '{}' come from another database than in the last good run: '{}', it was '{}'", facts.name,
-                    is.database, was.database));
-    } else if (was.relations != is.relations) {
-      refuse(Guard::identity_changed, 1, 0,
-             format("references '{}' are read from other tables than in the last good run: '{}', it was '{}'", facts.name,
-                    is.relations, was.relations));
-    } else if (is.position < was.position) {
-      refuse(Guard::identity_changed, 1, 0,
-             format("references '{}' come from an older state of the database than the last good run saw (restored from "
-                    "a backup?)", facts.name));
+    if (const auto change = change_of(known.identity, facts.identity, "the last good run")) {
+      refuse(Guard::identity_changed, 1, 0, format("references '{}' {}", facts.name, *change));
     }
   }
 
@@ -231,11 +235,8 @@ Baseline baseline_of(const Findings& findings, Timestamp now) {
 std::vector<Refusal> judge_source_again(const std::string& bucket, const SourcePolicy& source, const GuardLimits& limits,
                                         const SourceFacts& planned, const SourceFacts& now_seen, Timestamp now) {
   std::vector<Refusal> refusals;
-  if (planned.identity.database != now_seen.identity.database || planned.identity.relations != now_seen.identity.relations ||
-      now_seen.identity.position < planned.identity.position) {
-    refusals.push_back({Guard::identity_changed, bucket, 1, 0,
-                        format("references '{}' now come from other data than the plan saw: '{}', it was '{}'; make a new "
-                               "plan", planned.name, now_seen.identity.database, planned.identity.database)});
+  if (const auto change = change_of(planned.identity, now_seen.identity, "the plan")) {
+    refusals.push_back({Guard::identity_changed, bucket, 1, 0, format("references '{}' {}; make a new plan", planned.name, *change)});
   }
   if (auto refusal = stale_list(bucket, source, now_seen, now)) refusals.push_back(std::move(*refusal));
   if (now_seen.partial && !planned.partial) {

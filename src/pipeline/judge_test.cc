@@ -276,6 +276,10 @@ TEST_F(JudgeTest, stale_list) {
   EXPECT_THAT(refusal.message, HasSubstr("'list'"));
   policy.sources[1].max_list_age = 25h;
   EXPECT_THAT(refused(), IsEmpty());
+  findings.sources[1].as_of = now + 5min;
+  EXPECT_THAT(refused(), IsEmpty());
+  findings.sources[1].as_of = now + 5min + 1s;
+  EXPECT_THAT(the(Guard::stale_list).message, HasSubstr("from now")) << "else it would never be stale";
 }
 
 TEST_F(JudgeTest, clock_skew_either_way) {
