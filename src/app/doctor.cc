@@ -42,28 +42,34 @@ std::string_view advice_on(Guard guard) {
 class Doctor {
  public:
   Doctor(const Config& config, const DoctorRequest& request, Clock& clock, Progress& progress,
-         const std::function<void(const Check&)>& report, std::stop_token stop)
-      : config_(config), request_(request), clock_(clock), progress_(progress), report_(report), stop_(std::move(stop)) {}
+         const std::function<void(const Check&)>& report, std::stop_token stop, StoreTraffic* traffic)
+      : config_(config), request_(request), clock_(clock), progress_(progress), take_(report), stop_(std::move(stop)), traffic_(traffic) {}
 
   void run() {
     ok("configuration", format("'{}' has {} and {}", config_.path.string(), count_of(config_.stores.size(), "store"),
                                count_of(config_.buckets.size(), "bucket")));
-    auto opened = Workspace::open(config_, request_.buckets, clock_);
+    auto opened = Workspace::open(config_, request_.buckets, clock_, traffic_, stop_);
     if (!opened) return failed("state", opened.error());
     workspace_ = std::move(*opened);
     for (const std::string& warning : workspace_->warnings()) this->warning("state", warning, "");
     ok("state", format("'{}' can be written to", workspace_->directory().root().string()));
     check_clock();
-    for (BucketWorkspace& bucket : workspace_->buckets()) check_bucket(bucket);
+    for (BucketWorkspace& bucket : workspace_->buckets()) {
+      if (!stop_.stop_requested()) check_bucket(bucket);
+    }
   }
 
  private:
-  void ok(std::string name, std::string message) { report_({std::move(name), Check::Status::ok, std::move(message), ""}); }
+  // What was given up tells nothing about what it asked.
+  void report(const Check& check) const {
+    if (!stop_.stop_requested()) take_(check);
+  }
+  void ok(std::string name, std::string message) { report({std::move(name), Check::Status::ok, std::move(message), ""}); }
   void warning(std::string name, std::string message, std::string fix) {
-    report_({std::move(name), Check::Status::warning, std::move(message), std::move(fix)});
+    report({std::move(name), Check::Status::warning, std::move(message), std::move(fix)});
   }
   void failed(std::string name, const Error& error) {
-    report_({std::move(name), Check::Status::failed, error.message,
+    report({std::move(name), Check::Status::failed, error.message,
              error.hint.empty() ? "see the message" : error.hint});
   }
 
@@ -211,7 +217,7 @@ class Doctor {
     if (!baseline) return failed(name, baseline.error());
     JudgeInput input{*findings, policy, *baseline, {}, clock_.now(), findings->clock_skew};
     for (const Refusal& refusal : judge(input)) {
-      report_({format("guard.{}.{}", policy.name, name_of(refusal.guard)), Check::Status::failed, refusal.message,
+      report({format("guard.{}.{}", policy.name, name_of(refusal.guard)), Check::Status::failed, refusal.message,
                format("{}; if this is as it should be: --accept {}", advice_on(refusal.guard), name_of(refusal.guard))});
     }
   }
@@ -267,16 +273,17 @@ class Doctor {
   const DoctorRequest& request_;
   Clock& clock_;
   Progress& progress_;
-  const std::function<void(const Check&)>& report_;
+  const std::function<void(const Check&)>& take_;
   std::stop_token stop_;
+  StoreTraffic* traffic_;
   std::unique_ptr<Workspace> workspace_;
 };
 
 }  // namespace
 
 void doctor(const Config& config, const DoctorRequest& request, Clock& clock, Progress& progress,
-            const std::function<void(const Check&)>& report, std::stop_token stop) {
-  Doctor(config, request, clock, progress, report, std::move(stop)).run();
+            const std::function<void(const Check&)>& report, std::stop_token stop, StoreTraffic* traffic) {
+  Doctor(config, request, clock, progress, report, std::move(stop), traffic).run();
 }
 
 }  // namespace heimdall
