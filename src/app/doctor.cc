@@ -89,6 +89,7 @@ class Doctor {
     const std::string& name = bucket.policy().name;
     const bool reachable = check_store(bucket);
     if (reachable) check_facts(bucket);
+    if (reachable) check_looking(bucket);
     check_deleting(bucket);
     bool readable = reachable;
     for (std::size_t i = 0; i < bucket.sources().size(); ++i) readable = check_source(bucket, i) && readable;
@@ -141,6 +142,35 @@ class Doctor {
     }
     for (const std::string& sentence : facts->not_told) {
       warning("bucket." + name, sentence, "grant it to the planning credentials, or live with not knowing");
+    }
+  }
+
+  // Who may list need not be allowed to look at single objects, under all prefixes or some. With the keys for planning: a sweep looks with these, too.
+  void check_looking(BucketWorkspace& bucket) {
+    const BucketPolicy& policy = bucket.policy();
+    ObjectReader& reader = **bucket.reader();
+    for (const std::string& prefix : policy.prefixes) {
+      const auto found = reader.head(ObjectKey(key_to_look_at(reader, prefix)));
+      if (found || found.error().code == ErrorCode::not_found) continue;
+      const std::string name = "objects." + policy.name;
+      if (policy.mode != Mode::report) {
+        return failed(name, with_context(found.error(), "each object is looked at just before it is deleted, so none would be"));
+      }
+      return warning(name, format("`explain` and `scan --dangling` look at single objects, and would fail: {}", found.error().message), found.error().hint);
+    }
+  }
+
+  // The first object, or where none is to be seen a key that cannot be there: to that one a server may say "not there" whatever is allowed. What keeps the
+  // prefix from being listed is told where all is listed.
+  static std::string key_to_look_at(ObjectReader& reader, const std::string& prefix) {
+    const std::string absent = format("{}heimdall-storage-{:016x}", prefix, random_u64());
+    const auto listing = reader.list({prefix, "", ""});
+    if (!listing) return absent;
+    ObjectPage page;
+    for (;;) {
+      const auto status = (*listing)->next(page);
+      if (status && !page.empty()) return std::string(page[0].key);
+      if (!status || *status == PageStatus::last) return absent;
     }
   }
 
