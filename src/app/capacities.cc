@@ -8,7 +8,7 @@ namespace heimdall {
 
 namespace {
 
-Result<std::optional<StoreCapacity>> read_capacity(const StoreConfig& store, const std::string& bucket, Clock& clock, StoreTraffic* traffic,
+Result<std::optional<StoreCapacity>> read_capacity(const StoreConfig& store, const BucketPolicy& bucket, Clock& clock, StoreTraffic* traffic,
                                                    const std::stop_token& stop) {
   TRY_ASSIGN(const auto reader, open_reader(store, bucket, clock, traffic, stop));
   return reader->capacity();
@@ -21,7 +21,7 @@ std::vector<std::pair<std::string, Result<std::optional<StoreCapacity>>>> read_c
   std::vector<std::pair<std::string, Result<std::optional<StoreCapacity>>>> found;
   for (const StoreConfig& store : config.stores) {
     const auto user = std::ranges::find(config.buckets, store.name, &BucketConfig::store);
-    if (user != config.buckets.end()) found.emplace_back(store.name, read_capacity(store, user->policy.name, clock, traffic, stop));
+    if (user != config.buckets.end()) found.emplace_back(store.name, read_capacity(store, user->policy, clock, traffic, stop));
   }
   return found;
 }

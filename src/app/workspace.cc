@@ -26,7 +26,7 @@ Error unknown_bucket(const Config& config, const std::string& name) {
 
 Result<ObjectReader*> BucketWorkspace::reader() {
   if (!reader_) {
-    TRY_ASSIGN(reader_, open_reader(*store_config_, config_->policy.name, *clock_, traffic_, stop_));
+    TRY_ASSIGN(reader_, open_reader(*store_config_, config_->policy, *clock_, traffic_, stop_));
   }
   return reader_.get();
 }
@@ -114,7 +114,7 @@ Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
   HeldBucket held;
   TRY_ASSIGN(FileLock lock, directory_.lock_bucket(bucket.policy().name));
   held.state_lock_ = std::move(lock);
-  TRY_ASSIGN(held.store_, open_store(*bucket.store_config_, bucket.policy().name, clock_, traffic_, stop_));
+  TRY_ASSIGN(held.store_, open_store(*bucket.store_config_, bucket.policy(), clock_, traffic_, stop_));
   TRY_ASSIGN(const std::string identity, held.store_->identity());
   held.store_hold_ = holds_[identity].lock();
   if (held.store_hold_ == nullptr) {
