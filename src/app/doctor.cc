@@ -42,28 +42,34 @@ std::string_view advice_on(Guard guard) {
 class Doctor {
  public:
   Doctor(const Config& config, const DoctorRequest& request, Clock& clock, Progress& progress,
-         const std::function<void(const Check&)>& report, std::stop_token stop)
-      : config_(config), request_(request), clock_(clock), progress_(progress), report_(report), stop_(std::move(stop)) {}
+         const std::function<void(const Check&)>& report, std::stop_token stop, StoreTraffic* traffic)
+      : config_(config), request_(request), clock_(clock), progress_(progress), take_(report), stop_(std::move(stop)), traffic_(traffic) {}
 
   void run() {
     ok("configuration", format("'{}' has {} and {}", config_.path.string(), count_of(config_.stores.size(), "store"),
                                count_of(config_.buckets.size(), "bucket")));
-    auto opened = Workspace::open(config_, request_.buckets, clock_);
+    auto opened = Workspace::open(config_, request_.buckets, clock_, traffic_, stop_);
     if (!opened) return failed("state", opened.error());
     workspace_ = std::move(*opened);
     for (const std::string& warning : workspace_->warnings()) this->warning("state", warning, "");
     ok("state", format("'{}' can be written to", workspace_->directory().root().string()));
     check_clock();
-    for (BucketWorkspace& bucket : workspace_->buckets()) check_bucket(bucket);
+    for (BucketWorkspace& bucket : workspace_->buckets()) {
+      if (!stop_.stop_requested()) check_bucket(bucket);
+    }
   }
 
  private:
-  void ok(std::string name, std::string message) { report_({std::move(name), Check::Status::ok, std::move(message), ""}); }
+  // What was given up tells nothing about what it asked.
+  void report(const Check& check) const {
+    if (!stop_.stop_requested()) take_(check);
+  }
+  void ok(std::string name, std::string message) { report({std::move(name), Check::Status::ok, std::move(message), ""}); }
   void warning(std::string name, std::string message, std::string fix) {
-    report_({std::move(name), Check::Status::warning, std::move(message), std::move(fix)});
+    report({std::move(name), Check::Status::warning, std::move(message), std::move(fix)});
   }
   void failed(std::string name, const Error& error) {
-    report_({std::move(name), Check::Status::failed, error.message,
+    report({std::move(name), Check::Status::failed, error.message,
              error.hint.empty() ? "see the message" : error.hint});
   }
 
@@ -83,6 +89,7 @@ class Doctor {
     const std::string& name = bucket.policy().name;
     const bool reachable = check_store(bucket);
     if (reachable) check_facts(bucket);
+    if (reachable) check_looking(bucket);
     check_deleting(bucket);
     bool readable = reachable;
     for (std::size_t i = 0; i < bucket.sources().size(); ++i) readable = check_source(bucket, i) && readable;
@@ -135,6 +142,35 @@ class Doctor {
     }
     for (const std::string& sentence : facts->not_told) {
       warning("bucket." + name, sentence, "grant it to the planning credentials, or live with not knowing");
+    }
+  }
+
+  // Who may list need not be allowed to look at single objects, under all prefixes or some. With the keys for planning: a sweep looks with these, too.
+  void check_looking(BucketWorkspace& bucket) {
+    const BucketPolicy& policy = bucket.policy();
+    ObjectReader& reader = **bucket.reader();
+    for (const std::string& prefix : policy.prefixes) {
+      const auto found = reader.head(ObjectKey(key_to_look_at(reader, prefix)));
+      if (found || found.error().code == ErrorCode::not_found) continue;
+      const std::string name = "objects." + policy.name;
+      if (policy.mode != Mode::report) {
+        return failed(name, with_context(found.error(), "each object is looked at just before it is deleted, so none would be"));
+      }
+      return warning(name, format("`explain` and `scan --dangling` look at single objects, and would fail: {}", found.error().message), found.error().hint);
+    }
+  }
+
+  // The first object, or where none is to be seen a key that cannot be there: to that one a server may say "not there" whatever is allowed. What keeps the
+  // prefix from being listed is told where all is listed.
+  static std::string key_to_look_at(ObjectReader& reader, const std::string& prefix) {
+    const std::string absent = format("{}heimdall-storage-{:016x}", prefix, random_u64());
+    const auto listing = reader.list({prefix, "", ""});
+    if (!listing) return absent;
+    ObjectPage page;
+    for (;;) {
+      const auto status = (*listing)->next(page);
+      if (status && !page.empty()) return std::string(page[0].key);
+      if (!status || *status == PageStatus::last) return absent;
     }
   }
 
@@ -211,7 +247,7 @@ class Doctor {
     if (!baseline) return failed(name, baseline.error());
     JudgeInput input{*findings, policy, *baseline, {}, clock_.now(), findings->clock_skew};
     for (const Refusal& refusal : judge(input)) {
-      report_({format("guard.{}.{}", policy.name, name_of(refusal.guard)), Check::Status::failed, refusal.message,
+      report({format("guard.{}.{}", policy.name, name_of(refusal.guard)), Check::Status::failed, refusal.message,
                format("{}; if this is as it should be: --accept {}", advice_on(refusal.guard), name_of(refusal.guard))});
     }
   }
@@ -267,16 +303,17 @@ class Doctor {
   const DoctorRequest& request_;
   Clock& clock_;
   Progress& progress_;
-  const std::function<void(const Check&)>& report_;
+  const std::function<void(const Check&)>& take_;
   std::stop_token stop_;
+  StoreTraffic* traffic_;
   std::unique_ptr<Workspace> workspace_;
 };
 
 }  // namespace
 
 void doctor(const Config& config, const DoctorRequest& request, Clock& clock, Progress& progress,
-            const std::function<void(const Check&)>& report, std::stop_token stop) {
-  Doctor(config, request, clock, progress, report, std::move(stop)).run();
+            const std::function<void(const Check&)>& report, std::stop_token stop, StoreTraffic* traffic) {
+  Doctor(config, request, clock, progress, report, std::move(stop), traffic).run();
 }
 
 }  // namespace heimdall

@@ -7,6 +7,7 @@
 #include "app/config/config.h"
 #include "base/clock.h"
 #include "ports/progress.h"
+#include "ports/store_traffic.h"
 
 namespace heimdall {
 
@@ -31,8 +32,9 @@ struct DoctorRequest {
 };
 
 // Tries every store, permission, clock, reference source and mapping, and calls `report` for each check as it is done; a failed check
-// never keeps the others from being tried. Changes nothing but what Probe::yes writes and removes.
+// never keeps the others from being tried. Changes nothing but what Probe::yes writes and removes. Once `stop` is requested it reports no more. `traffic`, if there
+// is one, is told of every request to the stores.
 void doctor(const Config& config, const DoctorRequest& request, Clock& clock, Progress& progress,
-            const std::function<void(const Check&)>& report, std::stop_token stop);
+            const std::function<void(const Check&)>& report, std::stop_token stop, StoreTraffic* traffic = nullptr);
 
 }  // namespace heimdall

@@ -18,7 +18,7 @@ namespace {
 // A server's reader is kept while all is well, and its connection with it: a new one costs a handshake. A directory's is not: it holds on to what it opened.
 class StoreCheck {
  public:
-  StoreCheck(StoreConfig store, std::string bucket, Clock& clock, StoreTraffic* traffic)
+  StoreCheck(StoreConfig store, BucketPolicy bucket, Clock& clock, StoreTraffic* traffic)
       : store_(std::move(store)), bucket_(std::move(bucket)), clock_(clock), traffic_(traffic) {}
 
   Result<void> look(const std::stop_token& stop) {
@@ -33,13 +33,13 @@ class StoreCheck {
 
  private:
   StoreConfig store_;
-  std::string bucket_;
+  BucketPolicy bucket_;
   Clock& clock_;
   StoreTraffic* traffic_;
   std::unique_ptr<ObjectReader> kept_;
 };
 
-DependencyCheck check_of(const StoreConfig& store, const std::string& bucket, Clock& clock, StoreTraffic* traffic) {
+DependencyCheck check_of(const StoreConfig& store, const BucketPolicy& bucket, Clock& clock, StoreTraffic* traffic) {
   const auto check = std::make_shared<StoreCheck>(store, bucket, clock, traffic);
   return {"store", store.name, [check](const std::stop_token& stop) { return check->look(stop); }};
 }
@@ -62,7 +62,7 @@ std::vector<DependencyCheck> dependency_checks(const Config& config, Clock& cloc
   const auto is_new = [&](const DependencyCheck& check) { return known.emplace(check.kind, check.name).second; };
   const auto kept = std::make_shared<const Config>(config);
   for (const BucketConfig& bucket : config.buckets) {
-    DependencyCheck store = check_of(*config.find_store(bucket.store), bucket.policy.name, clock, traffic);
+    DependencyCheck store = check_of(*config.find_store(bucket.store), bucket.policy, clock, traffic);
     if (is_new(store)) stores.push_back(std::move(store));
     for (const ReferenceConfig& reference : bucket.references) {
       if (reference.is_stdin()) continue;

@@ -1,6 +1,9 @@
 #include "app/open_store.h"
 
+#include <utility>
+
 #include "base/format.h"
+#include "model/never_planned.h"
 #include "store/fs/directory_store.h"
 #include "store/s3/s3_store.h"
 
@@ -8,12 +11,12 @@ namespace heimdall {
 
 namespace {
 
-DirectoryOptions directory_options(const StoreConfig& store) {
-  return {store.directory.path,
-          store.directory.age == DirectoryAge::modification ? AgeFrom::mtime : AgeFrom::newest_change};
+DirectoryOptions directory_options(const StoreConfig& store, const BucketPolicy& bucket) {
+  return {store.directory.path, store.directory.age == DirectoryAge::modification ? AgeFrom::mtime : AgeFrom::newest_change,
+          [bucket](std::string_view place) { return is_never_planned(bucket, place); }};
 }
 
-S3Options s3_options(const StoreConfig& store, const std::string& bucket, StoreTraffic* traffic) {
+S3Options s3_options(const StoreConfig& store, const std::string& bucket, StoreTraffic* traffic, std::stop_token stop) {
   const S3StoreConfig& s3 = store.s3;
   S3Options options;
   options.endpoint = s3.endpoint;
@@ -31,6 +34,7 @@ S3Options s3_options(const StoreConfig& store, const std::string& bucket, StoreT
   options.in_flight = s3.in_flight;
   options.traffic = traffic;
   options.store_name = store.name;
+  options.stop = std::move(stop);
   return options;
 }
 
@@ -42,14 +46,14 @@ Result<T> named(Result<T> opened, const StoreConfig& store) {
 
 }  // namespace
 
-Result<std::unique_ptr<ObjectReader>> open_reader(const StoreConfig& store, const std::string& bucket, Clock& clock, StoreTraffic* traffic) {
-  return named(store.kind == StoreKind::s3 ? open_s3_reader(s3_options(store, bucket, traffic), clock)
-                                           : open_directory_reader(directory_options(store), clock), store);
+Result<std::unique_ptr<ObjectReader>> open_reader(const StoreConfig& store, const BucketPolicy& bucket, Clock& clock, StoreTraffic* traffic, std::stop_token stop) {
+  return named(store.kind == StoreKind::s3 ? open_s3_reader(s3_options(store, bucket.name, traffic, std::move(stop)), clock)
+                                           : open_directory_reader(directory_options(store, bucket), clock), store);
 }
 
-Result<std::unique_ptr<ObjectStore>> open_store(const StoreConfig& store, const std::string& bucket, Clock& clock, StoreTraffic* traffic) {
-  return named(store.kind == StoreKind::s3 ? open_s3_store(s3_options(store, bucket, traffic), clock)
-                                           : open_directory_store(directory_options(store), clock), store);
+Result<std::unique_ptr<ObjectStore>> open_store(const StoreConfig& store, const BucketPolicy& bucket, Clock& clock, StoreTraffic* traffic, std::stop_token stop) {
+  return named(store.kind == StoreKind::s3 ? open_s3_store(s3_options(store, bucket.name, traffic, std::move(stop)), clock)
+                                           : open_directory_store(directory_options(store, bucket), clock), store);
 }
 
 }  // namespace heimdall

@@ -26,18 +26,18 @@ Error unknown_bucket(const Config& config, const std::string& name) {
 
 Result<ObjectReader*> BucketWorkspace::reader() {
   if (!reader_) {
-    TRY_ASSIGN(reader_, open_reader(*store_config_, config_->policy.name, *clock_, traffic_));
+    TRY_ASSIGN(reader_, open_reader(*store_config_, config_->policy, *clock_, traffic_, stop_));
   }
   return reader_.get();
 }
 
 Result<std::unique_ptr<Workspace>> Workspace::open(Config config, std::span<const std::string> bucket_names, Clock& clock,
-                                                    StoreTraffic* traffic) {
+                                                    StoreTraffic* traffic, std::stop_token stop) {
   for (const std::string& name : bucket_names) {
     if (config.find_bucket(name) == nullptr) return unknown_bucket(config, name);
   }
   TRY_ASSIGN(StateDirectory directory, StateDirectory::open(config.state));
-  std::unique_ptr<Workspace> workspace(new Workspace(std::move(config), std::move(directory), clock, traffic));
+  std::unique_ptr<Workspace> workspace(new Workspace(std::move(config), std::move(directory), clock, traffic, std::move(stop)));
   if (workspace->directory_.created()) {
     workspace->warnings_.push_back(
         format("the state directory '{}' did not exist and was created; grace starts now", workspace->directory_.root().string()));
@@ -55,9 +55,9 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Config config, std::span<cons
 }
 
 Result<void> Workspace::add_bucket(const BucketConfig& bucket) {
-  BucketWorkspace added(bucket, *config_.find_store(bucket.store), clock_, traffic_);
+  BucketWorkspace added(bucket, *config_.find_store(bucket.store), clock_, traffic_, stop_);
   for (std::size_t i = 0; i < bucket.references.size(); ++i) {
-    TRY_ASSIGN(std::unique_ptr<ReferenceSource> source, open_source(config_, bucket.references[i], clock_));
+    TRY_ASSIGN(std::unique_ptr<ReferenceSource> source, open_source(config_, bucket.references[i], clock_, stop_));
     added.bindings_.push_back({source.get(), &bucket.policy.sources[i]});
     added.sources_.push_back(std::move(source));
   }
@@ -114,7 +114,7 @@ Result<HeldBucket> Workspace::hold(BucketWorkspace& bucket) {
   HeldBucket held;
   TRY_ASSIGN(FileLock lock, directory_.lock_bucket(bucket.policy().name));
   held.state_lock_ = std::move(lock);
-  TRY_ASSIGN(held.store_, open_store(*bucket.store_config_, bucket.policy().name, clock_, traffic_));
+  TRY_ASSIGN(held.store_, open_store(*bucket.store_config_, bucket.policy(), clock_, traffic_, stop_));
   TRY_ASSIGN(const std::string identity, held.store_->identity());
   held.store_hold_ = holds_[identity].lock();
   if (held.store_hold_ == nullptr) {

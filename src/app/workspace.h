@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -32,13 +33,14 @@ class BucketWorkspace {
 
  private:
   friend class Workspace;
-  BucketWorkspace(const BucketConfig& config, const StoreConfig& store, Clock& clock, StoreTraffic* traffic)
-      : config_(&config), store_config_(&store), clock_(&clock), traffic_(traffic) {}
+  BucketWorkspace(const BucketConfig& config, const StoreConfig& store, Clock& clock, StoreTraffic* traffic, std::stop_token stop)
+      : config_(&config), store_config_(&store), clock_(&clock), traffic_(traffic), stop_(std::move(stop)) {}
 
   const BucketConfig* config_;
   const StoreConfig* store_config_;
   Clock* clock_;
   StoreTraffic* traffic_;
+  std::stop_token stop_;
   std::vector<std::unique_ptr<ReferenceSource>> sources_;
   std::vector<SourceBinding> bindings_;
   std::unique_ptr<ObjectReader> reader_;
@@ -64,9 +66,11 @@ class HeldBucket {
 class Workspace {
  public:
   // Opens the state directory (creating it if it is missing) and prepares the buckets named, or all. Contacts no store and no database.
-  // `traffic`, if there is one, is told of every request to the stores; it must outlive the workspace.
+  // `traffic`, if there is one, is told of every request to the stores; it must outlive the workspace. `stop` is that of the run: once it is requested, no
+  // store or database is waited for, but for the outcome of what was sent to change something; what needed the answer is cancelled.
   // invalid_argument if a bucket is not configured.
-  static Result<std::unique_ptr<Workspace>> open(Config config, std::span<const std::string> bucket_names, Clock& clock, StoreTraffic* traffic = nullptr);
+  static Result<std::unique_ptr<Workspace>> open(Config config, std::span<const std::string> bucket_names, Clock& clock, StoreTraffic* traffic = nullptr,
+                                                 std::stop_token stop = {});
 
   // What the user should know about the opening: the state directory was created, a damaged database was set aside.
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -92,8 +96,8 @@ class Workspace {
   std::filesystem::path scratch(std::string_view label) const { return directory_.scratch_file(label); }
 
  private:
-  Workspace(Config config, StateDirectory directory, Clock& clock, StoreTraffic* traffic)
-      : config_(std::move(config)), directory_(std::move(directory)), clock_(clock), traffic_(traffic) {}
+  Workspace(Config config, StateDirectory directory, Clock& clock, StoreTraffic* traffic, std::stop_token stop)
+      : config_(std::move(config)), directory_(std::move(directory)), clock_(clock), traffic_(traffic), stop_(std::move(stop)) {}
   Result<void> add_bucket(const BucketConfig& bucket);
   Result<void> hold_sources(HeldBucket& held, const BucketWorkspace& bucket, const std::string& identity);
 
@@ -101,6 +105,7 @@ class Workspace {
   StateDirectory directory_;
   Clock& clock_;
   StoreTraffic* traffic_;
+  std::stop_token stop_;
   std::unique_ptr<StateDatabase> database_;
   std::vector<BucketWorkspace> buckets_;
   std::vector<std::string> warnings_;

@@ -34,6 +34,8 @@ ExitCode run_command(CommandContext& context, std::optional<ServiceSignals>& sig
   return ExitCode::usage;
 }
 
+bool sweeps(const Options& options) { return options.command == Command::apply && options.dry_run == Switch::off; }
+
 int print_usage(const Usage& usage, bool json) {
   if (usage.exit_code == 0) {
     std::fputs(usage.text.c_str(), stdout);
@@ -59,7 +61,7 @@ int run_cli(int argc, const char* const* argv) {
   std::optional<ServiceSignals> signals;
   std::stop_token stop;
   if (options->command == Command::serve) signals.emplace();
-  else stop = stop_on_signals();
+  else stop = stop_on_signals(sweeps(*options) ? StopMeans::finish_batch : StopMeans::give_up);
   const auto output = options->format == Format::json ? make_json_output() : make_text_output();
   output->begin();
   TerminalProgress progress(options->quiet == Switch::on ? TerminalProgress::Style::none : TerminalProgress::style_of_stderr());

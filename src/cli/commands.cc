@@ -71,7 +71,7 @@ std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exi
                 ExitCode::usage);
     return nullptr;
   }
-  auto workspace = Workspace::open(std::move(*config), context.options.buckets, context.clock);
+  auto workspace = Workspace::open(std::move(*config), context.options.buckets, context.clock, nullptr, context.stop);
   if (!workspace) {
     exit = fail(context, workspace.error());
     return nullptr;

@@ -18,7 +18,7 @@ void say(std::string_view text) {
 
 }  // namespace
 
-std::stop_token stop_on_signals() {
+std::stop_token stop_on_signals(StopMeans means) {
   std::stop_source source;
   const std::stop_token token = source.get_token();
   sigset_t signals;
@@ -27,10 +27,11 @@ std::stop_token stop_on_signals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   // Lives as long as the process; a handler could not call request_stop(), which takes locks.
-  std::thread([signals, source]() mutable {
+  std::thread([signals, source, means]() mutable {
     int received = 0;
     sigwait(&signals, &received);
-    say("\ninterrupted: the batch at hand is finished first; once more to stop at once\n");
+    say(means == StopMeans::finish_batch ? "\ninterrupted: the batch at hand is finished first; once more to stop at once\n"
+                                         : "\ninterrupted: stopping; once more to stop at once\n");
     source.request_stop();
     sigwait(&signals, &received);
     _exit(130);

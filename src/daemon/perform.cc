@@ -93,7 +93,7 @@ class Performance {
     if (auto ready = tools_.ready ? tools_.ready() : Result<void>(); !ready) return kept(ended_with(std::move(ready).error()), tools_.history);
     note_beginning();
     const std::shared_ptr<const Config> config = tools_.config();
-    auto workspace = Workspace::open(*config, request_.buckets, tools_.clock, &tools_.traffic);
+    auto workspace = Workspace::open(*config, request_.buckets, tools_.clock, &tools_.traffic, stop_);
     if (!workspace) return kept(ended_with(std::move(workspace).error()), tools_.history);
     for (const std::string& warning : (*workspace)->warnings()) progress_.warn(warning);
     RunOutcome outcome = run_in(**workspace);

@@ -26,7 +26,7 @@ constexpr auto kSmallStep = std::chrono::minutes(5);
 Upkeep::Upkeep(Parts parts) : parts_(std::move(parts)), wall_(parts_.clock.now()), boot_(parts_.clock.boot_now()) {
   thread_ = std::jthread([this](std::stop_token stop) { turn_by_turn("upkeep", kTurn, stop, [&](int turn) { look_after(turn, stop); }); });
   // A store that hangs must not keep the rest from being done.
-  disks_ = std::jthread([this](std::stop_token stop) { turn_by_turn("disks", kDiskTurn, stop, [this](int) { read_disks(); }); });
+  disks_ = std::jthread([this](std::stop_token stop) { turn_by_turn("disks", kDiskTurn, stop, [this, stop](int) { read_disks(stop); }); });
 }
 
 Upkeep::~Upkeep() {
@@ -85,9 +85,9 @@ std::map<std::string, std::uint64_t> Upkeep::left_in_doubt(const std::vector<InD
   return counts;
 }
 
-void Upkeep::read_disks() {
+void Upkeep::read_disks(const std::stop_token& stop) {
   const auto config = parts_.config();
-  for (const auto& [store, capacity] : read_capacities(*config, parts_.clock, &parts_.traffic)) {
+  for (const auto& [store, capacity] : read_capacities(*config, parts_.clock, &parts_.traffic, stop)) {
     // That a store is away is for the dependencies to tell.
     if (capacity && *capacity) parts_.board.set_capacity(store, **capacity);
   }

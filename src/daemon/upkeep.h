@@ -46,7 +46,7 @@ class Upkeep {
   void settle_doubts(int turn);
   std::map<std::string, std::uint64_t> left_in_doubt(const std::vector<InDoubt>& doubts) const;
   void forget_old(const std::stop_token& stop);
-  void read_disks();
+  void read_disks(const std::stop_token& stop);
 
   Parts parts_;
   // Of the thread `upkeep` alone.

@@ -53,7 +53,7 @@ class Listing {
  public:
   virtual ~Listing() = default;
   // Clears `page` and fills it; it may be empty whatever the status. Keys of is_reserved_key() are left out.
-  // After an error the range is incomplete for good: nothing of it may be judged. Transient errors were retried inside.
+  // After an error the range is incomplete for good: nothing of it may be judged; after failed_precondition nothing of the bucket. Transient errors were retried inside.
   virtual Result<PageStatus> next(ObjectPage& page) = 0;
 };
 

@@ -86,6 +86,58 @@ def test_no_permission_to_list(well, minio):
     said(well, "failed", "ListBucket")
 
 
+LOOKS_AT_NOTHING = ("s3:ListBucket", "s3:DeleteObject", "s3:PutObject", "s3:ListAllMyBuckets", "s3:GetBucketVersioning",
+                    "s3:GetBucketObjectLockConfiguration", "s3:GetLifecycleConfiguration")
+
+
+@pytest.mark.parametrize("probe", [[], ["--probe"]])
+def test_no_permission_to_look_at_an_object(well, minio, probe):
+    """Each delete is preceded by a HEAD: without it nothing could be deleted."""
+    well.put("orphan")
+    well.as_somebody(minio.session(allow(*LOOKS_AT_NOTHING)))
+    result = well.run("doctor", *probe).expect(DOCTOR)
+    failed = [line for line in result.of("check") if line["status"] == "failed"]
+    assert [line["name"] for line in failed] == ["objects.media"], failed
+    assert "s3:GetObject" in failed[0]["fix"] and "deleted" in failed[0]["message"], failed
+    well.plan().expect(OK)
+    well.apply().expect(PARTIAL)
+    assert well.has("orphan")
+
+
+def test_no_permission_to_look_under_one_prefix(well, minio):
+    well.bucket["prefixes"] = ["a/", "b/"]
+    well.live("a/1", "a/2", "b/1")
+    allowed = allow("s3:GetObject", resource="media/a/*")
+    well.as_somebody(minio.session(allow(*LOOKS_AT_NOTHING), allowed))
+    failed = [line for line in well.run("doctor").expect(DOCTOR).of("check") if line["status"] == "failed"]
+    assert [line["name"] for line in failed] == ["objects.media"] and "'b/1'" in failed[0]["message"], failed
+
+
+def test_no_permission_to_look_shows_in_an_empty_bucket_too(s3_world, minio):
+    s3_world.rows("1")
+    s3_world.as_somebody(minio.session(allow(*LOOKS_AT_NOTHING)))
+    assert [line["status"] for line in s3_world.run("doctor").of("check") if line["name"] == "objects.media"] == ["failed"]
+
+
+def test_no_permission_to_look_at_an_object_is_a_warning_where_nothing_is_deleted(well, minio):
+    well.bucket["mode"] = "report"
+    well.as_somebody(minio.session(allow(*LOOKS_AT_NOTHING)))
+    lines = [line for line in well.run("doctor").expect(OK).of("check") if line["name"] == "objects.media"]
+    assert [line["status"] for line in lines] == ["warning"], lines
+    assert "s3:GetObject" in lines[0]["fix"] and "explain" in lines[0]["message"], lines
+
+
+def test_keys_for_deleting_need_not_look(well, minio):
+    """The sweep looks with the keys for planning."""
+    well.put("orphan")
+    deleting = minio.session(allow("s3:DeleteObject", "s3:PutObject"))
+    well.as_somebody({})
+    well.env = {**minio.keys_of(), "TEST_DELETE_KEY": deleting["AWS_ACCESS_KEY_ID"], "TEST_DELETE_SECRET": deleting["AWS_SECRET_ACCESS_KEY"]}
+    well.store.update(access_key_env="TEST_ACCESS_KEY", secret_key_env="TEST_SECRET_KEY")
+    result = well.run("doctor").expect(OK)
+    assert not [line for line in result.of("check") if line["name"] == "objects.media"], result.story
+
+
 def test_no_permission_to_delete(well, minio):
     well.as_somebody(minio.session(allow("s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:GetBucketVersioning")))
     well.run("doctor", "--probe").expect(DOCTOR)

@@ -33,7 +33,7 @@ ServerResponse explain_object(const ApiContext& context, const ApiCall& call) {
   }
   if (const auto problem = fields.problem()) return response_of(*problem);
   const auto config = context.config();
-  auto workspace = Workspace::open(*config, {}, context.clock);
+  auto workspace = Workspace::open(*config, {}, context.clock, &context.metrics, call.stop);
   if (!workspace) return response_of(problem_of(workspace.error()));
   BucketWorkspace* const bucket = (*workspace)->find(parts->first);
   if (bucket == nullptr) {
@@ -68,7 +68,7 @@ ServerResponse run_doctor(const ApiContext& context, const ApiCall& call) {
            checks.push_back(check_json(check));
            worst = std::max(worst, check.status);
          },
-         call.stop);
+         call.stop, &context.metrics);
   const std::string_view status = worst == Check::Status::ok ? "ok" : worst == Check::Status::warning ? "warning" : "failed";
   return json_response(200, {{"status", status}, {"checks", std::move(checks)}});
 }

@@ -302,6 +302,8 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
   ClassTally classes(policy.guards.max_unreferenced_class);
   std::vector<ScratchFile> spools;
   for (RangeResult& result : results) {
+    // What the store refuses it refuses for the bucket: objects of other ranges may be concerned.
+    if (result.failure && result.failure->code == ErrorCode::failed_precondition) return *std::move(result.failure);
     if (result.failure) {
       findings.failures.push_back({std::move(result.range), std::move(*result.failure)});
       continue;

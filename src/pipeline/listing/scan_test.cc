@@ -237,6 +237,32 @@ TEST_F(Scan, leaves_a_key_without_the_prefix_alone) {
   EXPECT_THAT(findings.error().message, HasSubstr("outside the range"));
 }
 
+// Refuses to list one range.
+class RefusingStore final : public FaultyStore {
+ public:
+  RefusingStore(ObjectStore& inner, ErrorCode code) : FaultyStore(inner, {}), code_(code) {}
+  Result<std::unique_ptr<Listing>> list(const ListRange& range) override {
+    if (range.after.empty()) return Error{code_, "not this one"};
+    return FaultyStore::list(range);
+  }
+
+ private:
+  ErrorCode code_;
+};
+
+// Invariants 2 and 4: trouble of one range leaves the others; what the store refuses may concern them.
+TEST_F(Scan, a_refusal_of_one_range_is_one_of_the_bucket) {
+  bucket.add_source({"k/000"});
+  for (int i = 0; i < 200; ++i) bucket.put_old("k/" + std::to_string(1000 + i).substr(1));
+  RefusingStore away(bucket.store, ErrorCode::unavailable);
+  EXPECT_EQ(bucket.scan_through(away).value().failures.size(), 1U);
+  RefusingStore refusing(bucket.store, ErrorCode::failed_precondition);
+  const auto refused = bucket.scan_through(refusing);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::failed_precondition);
+  EXPECT_THAT(bucket.dir.files(), IsEmpty());
+}
+
 // Invariant 2, for each page of a listing in turn and each way to fail.
 TEST_F(Scan, plans_nothing_of_a_range_with_a_failed_page) {
   bucket.add_source({"k/000"});

@@ -118,6 +118,11 @@ Result<void> BatchSweep::drop_changed() {
   // A store that says nothing of any object is gone: what is left is better not touched than counted as failed.
   const auto is_out_of_reach = [](const Result<ObjectMeta>& answer) { return !answer && answer.error().code == ErrorCode::unavailable; };
   if (!found.empty() && std::all_of(found.begin(), found.end(), is_out_of_reach)) return found.front().error();
+  const auto stopped = std::find_if(found.begin(), found.end(), [](const auto& answer) { return !answer && answer.error().code == ErrorCode::cancelled; });
+  if (stopped != found.end()) {
+    TRY(give_up("the run was stopped before it was sent"));
+    return stopped->error();
+  }
   std::vector<ObjectMeta> rest;
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     if (!found[i] && found[i].error().code == ErrorCode::not_found) note(batch_[i], Outcome::already_gone);

@@ -250,18 +250,37 @@ TEST_F(SweepTest, keeps_what_is_rewritten_between_the_comparison_and_the_request
 // Cannot look at one object.
 class BlindSpot final : public FaultyStore {
  public:
-  BlindSpot(ObjectStore& inner, std::string key) : FaultyStore(inner, {}), key_(std::move(key)) {}
+  BlindSpot(ObjectStore& inner, std::string key, ErrorCode code = ErrorCode::unavailable) : FaultyStore(inner, {}), key_(std::move(key)), code_(code) {}
   std::vector<Result<ObjectMeta>> inspect(std::span<const ObjectKey> keys) override {
+    before_look();
     auto answers = FaultyStore::inspect(keys);
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (keys[i].bytes() == key_) answers[i] = Error{ErrorCode::unavailable, "a disk does not answer"};
+      if (keys[i].bytes() == key_) answers[i] = Error{code_, "a disk does not answer"};
     }
     return answers;
   }
+  std::function<void()> before_look = [] {};
 
  private:
   std::string key_;
+  ErrorCode code_;
 };
+
+// A stop that keeps one object from being compared leaves the batch as it was: nothing of it left.
+TEST_F(SweepTest, a_comparison_that_was_given_up_fails_no_object) {
+  world_.put_orphans(4);
+  world_.policy.batch_size = 1000;
+  const ApprovedPlan plan = world_.approved_plan();
+  BlindSpot given_up(world_.store, "orphan/102", ErrorCode::cancelled);
+  world_.store_port = &given_up;
+  given_up.before_look = [&] { world_.stop.request_stop(); };
+  const SweepReport report = world_.sweep_only(plan);
+  EXPECT_TRUE(report.interrupted);
+  EXPECT_FALSE(report.failure);
+  EXPECT_EQ(report.figures.deletion_failures, 0U);
+  EXPECT_EQ(report.untouched, 4U);
+  EXPECT_THAT(removed_keys(), IsEmpty());
+}
 
 TEST_F(SweepTest, keeps_what_cannot_be_compared) {
   world_.put_orphans(4);

@@ -71,8 +71,8 @@ Error held_by_another(Connection& connection, std::string_view name, const std::
 
 }  // namespace
 
-Result<std::unique_ptr<SourceHold>> take_hold(Session session, std::string_view name) {
-  const Wait wait{{}, std::chrono::seconds(10)};
+Result<std::unique_ptr<SourceHold>> take_hold(Session session, std::string_view name, const std::stop_token& stop) {
+  const Wait wait{stop, std::chrono::seconds(10)};
   Connection& connection = session.connection();
   TRY_ASSIGN(const ServerFacts facts, session.facts(wait));
   if (facts.role != Role::primary) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string_view>
 
 #include "ports/reference_source.h"
@@ -13,7 +14,7 @@ namespace heimdall::postgres {
 // transaction (pgbouncer in transaction mode) the lock stays with a connection that others use, too; this shows at the first
 // still_held() that meets another backend.
 //
-// failed_precondition, the server is a replica; locked, with the backend that has it.
-Result<std::unique_ptr<SourceHold>> take_hold(Session session, std::string_view name);
+// failed_precondition, the server is a replica; locked, with the backend that has it; cancelled.
+Result<std::unique_ptr<SourceHold>> take_hold(Session session, std::string_view name, const std::stop_token& stop = {});
 
 }  // namespace heimdall::postgres

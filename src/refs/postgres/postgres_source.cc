@@ -182,9 +182,10 @@ Result<PostgresSource::Proof> PostgresSource::prove(Session& session, const Wait
 
 Result<SourceIdentity> PostgresSource::identity() {
   TRY(sql());
-  TRY_ASSIGN(Session session, open_reader(Freshness::any, {}));
-  TRY(session.begin(asking({})));
-  TRY_ASSIGN(Proof proof, prove(session, asking({})));
+  const Wait wait = asking(options_.stop);
+  TRY_ASSIGN(Session session, open_reader(Freshness::any, options_.stop));
+  TRY(session.begin(wait));
+  TRY_ASSIGN(Proof proof, prove(session, wait));
   return std::move(proof.identity);
 }
 
@@ -273,8 +274,8 @@ Result<Session*> PostgresSource::primary_snapshot(const std::stop_token& stop) {
 }
 
 Result<LookupCost> PostgresSource::lookup_cost() {
-  TRY_ASSIGN(Session* const session, primary_snapshot({}));
-  auto result = cost(*session, asking({}));
+  TRY_ASSIGN(Session* const session, primary_snapshot(options_.stop));
+  auto result = cost(*session, asking(options_.stop));
   primary_.reset();  // with its settings and its transaction
   return result;
 }
@@ -368,8 +369,8 @@ Result<void> PostgresSource::wait_for_writers(const WriterMark& mark, std::chron
 }
 
 Result<std::unique_ptr<SourceHold>> PostgresSource::hold(std::string_view name) {
-  TRY_ASSIGN(Session session, open_primary({}));
-  return postgres::take_hold(std::move(session), name);
+  TRY_ASSIGN(Session session, open_primary(options_.stop));
+  return postgres::take_hold(std::move(session), name, options_.stop);
 }
 
 }  // namespace heimdall

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct PostgresSourceOptions {
   // Of `table` and `column`: connections that read parts of it side by side. Unset: two, where that does not push out what the server keeps in memory.
   std::optional<std::size_t> readers;
   std::uint64_t small_table = 16 * 1024 * 1024;  // bytes that one of them reads alone
+  std::stop_token stop = {};  // of what takes none of its own: once it is requested, no answer of the server is waited for
 };
 
 // References in a PostgreSQL database, version 13 or later.

@@ -38,6 +38,7 @@ Result<void> read_names(const Tree& tree, int directory, std::string_view shown,
       const bool file = looked.presence == Presence::here && looked.state.kind == FileKind::regular;
       const bool below = looked.presence == Presence::here && looked.state.kind == FileKind::directory;
       if (!file && !below) {
+        if (looked.state.kind == FileKind::symlink && looked.presence == Presence::here) names.add_link(names.name(i));
         names.swap_out(i);
         continue;
       }
@@ -49,8 +50,8 @@ Result<void> read_names(const Tree& tree, int directory, std::string_view shown,
   return {};
 }
 
-DirectoryListing::DirectoryListing(const Tree& tree, ListRange range, AgeFrom age)
-    : tree_(tree), range_(std::move(range)), age_(age), buffer_(kNamesBuffer) {}
+DirectoryListing::DirectoryListing(const Tree& tree, ListRange range, AgeFrom age, const IsKept& is_kept)
+    : tree_(tree), range_(std::move(range)), age_(age), is_kept_(is_kept), buffer_(kNamesBuffer) {}
 
 Result<PageStatus> DirectoryListing::next(ObjectPage& page) {
   page.clear();
@@ -109,7 +110,26 @@ Result<void> DirectoryListing::enter(UniqueFd fd) {
   level.position = 0;
   level.path_size = path_.size();
   if (depth_ > kOpenLevels) levels_[depth_ - 1 - kOpenLevels].fd.reset();
-  return read_names(tree_, level.fd.get(), path_, buffer_, level.names);
+  TRY(read_names(tree_, level.fd.get(), path_, buffer_, level.names));
+  return level.names.links().empty() ? Result<void>() : check_links(level);
+}
+
+// Each link is met by the listing of the one range that its key would lie in.
+Result<void> DirectoryListing::check_links(const Level& level) {
+  for (const std::string& name : level.names.links()) {
+    const std::string key = path_ + name;
+    if (!is_in_range(range_, key)) continue;
+    TRY_ASSIGN(const auto place, tree_.place_behind(level.fd.get(), name.c_str(), key));
+    if (!place || (is_kept_ && is_kept_(*place))) continue;
+    const std::string pattern = printable(*place) + (place->ends_with('/') ? "**" : "");
+    return Error{ErrorCode::failed_precondition,
+                 format("the symbolic link '{}' below '{}' leads to '{}' in the same tree: rows may name by the link what is listed without it, and that would be "
+                        "taken for orphaned",
+                        printable(key), printable(tree_.path()), place->empty() ? "." : printable(*place)),
+                 format("remove the link{}; nothing of this bucket is judged before",
+                        place->empty() ? "" : format(", or keep all that it leads to: protect: [\"{}\"]", pattern))};
+  }
+  return {};
 }
 
 void DirectoryListing::leave() { levels_[--depth_].fd.reset(); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,13 +21,18 @@ Result<void> read_names(const Tree& tree, int directory, std::string_view shown,
 
 inline constexpr std::size_t kNamesBuffer = 256 * 1024;
 
+// Whether no object at a place of the tree can be deleted: a key, or all below a directory, which ends in '/' or is empty.
+using IsKept = std::function<bool(std::string_view place)>;
+
 // One listing of a tree, depth first with a stack of its own, so that deep trees cost neither stack nor descriptors. Holds the names of
-// the directories on the way to its position. `tree` must outlive it.
+// the directories on the way to its position. `tree` and `is_kept` must outlive it.
 //
-// A file that vanished since its directory was read is left out; anything else that cannot be read ends the listing with an error.
+// A file that vanished since its directory was read is left out; anything else that cannot be read ends the listing with an error. So does a symbolic link that leads to
+// another place of the tree: what lies there has two keys, of which one is listed, and rows may name the other one. failed_precondition, unless `is_kept` says
+// that the place loses nothing.
 class DirectoryListing final : public Listing {
  public:
-  DirectoryListing(const Tree& tree, ListRange range, AgeFrom age);
+  DirectoryListing(const Tree& tree, ListRange range, AgeFrom age, const IsKept& is_kept);
 
   Result<PageStatus> next(ObjectPage& page) override;
 
@@ -41,6 +47,7 @@ class DirectoryListing final : public Listing {
   Result<PageStatus> fill(ObjectPage& page);
   Result<void> start();
   Result<void> enter(UniqueFd fd);
+  Result<void> check_links(const Level& level);
   void leave();
   Result<void> add_file(const Level& level, const char* name, ObjectPage& page);
   Result<void> descend(Level& level, const char* name);
@@ -49,6 +56,7 @@ class DirectoryListing final : public Listing {
   const Tree& tree_;
   const ListRange range_;
   const AgeFrom age_;
+  const IsKept& is_kept_;
   std::vector<char> buffer_;
   std::vector<Level> levels_;  // never shrinks: the levels' memory is used again
   std::size_t depth_ = 0;

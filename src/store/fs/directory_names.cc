@@ -35,6 +35,7 @@ std::uint64_t head_of(std::string_view name, bool directory) {
 int DirectoryNames::read(int fd, std::vector<char>& buffer) {
   arena_.clear();
   entries_.clear();
+  links_.clear();
   for (;;) {
     const long count = syscall(SYS_getdents64, fd, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
@@ -49,6 +50,7 @@ int DirectoryNames::read(int fd, std::vector<char>& buffer) {
       Type type = Type::unknown;
       if (entry.type == DT_REG) type = Type::file;
       if (entry.type == DT_DIR) type = Type::directory;
+      if (entry.type == DT_LNK) add_link(name);
       if (type == Type::unknown && entry.type != DT_UNKNOWN) continue;
       entries_.push_back({0, arena_.size(), static_cast<std::uint32_t>(name.size()), type});
       arena_.append(name).push_back('\0');

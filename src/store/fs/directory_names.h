@@ -17,7 +17,7 @@ class DirectoryNames {
  public:
   enum class Type : std::uint8_t { file, directory, unknown };
 
-  // Reads all of the directory `fd` (opened for reading, at its start). Names that can be no object (links, sockets, devices) are left out; where the
+  // Reads all of the directory `fd` (opened for reading, at its start). Names that can be no object (sockets, devices) are left out, links are kept apart; where the
   // file system does not tell types, those are `unknown` and must be found out before sort(). Errors are errno values, 0 is success.
   int read(int fd, std::vector<char>& buffer);
   void sort();
@@ -27,6 +27,10 @@ class DirectoryNames {
   void set_type(std::size_t i, Type type) { entries_[i].type = type; }
   // Leaves out entry `i`; the last one takes its place. Before sort() only.
   void swap_out(std::size_t i);
+
+  // The names of symbolic links, in no order.
+  const std::vector<std::string>& links() const { return links_; }
+  void add_link(std::string_view name) { links_.emplace_back(name); }
 
   std::string_view name(std::size_t i) const { return {arena_.data() + entries_[i].offset, entries_[i].size}; }
   // NUL-terminated, for system calls.
@@ -44,6 +48,7 @@ class DirectoryNames {
 
   std::string arena_;
   std::vector<Entry> entries_;
+  std::vector<std::string> links_;
 };
 
 }  // namespace heimdall

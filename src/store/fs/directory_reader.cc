@@ -88,7 +88,7 @@ ListingLimits DirectoryReader::listing_limits() {
 }
 
 Result<std::unique_ptr<Listing>> DirectoryReader::list(const ListRange& range) {
-  return std::unique_ptr<Listing>(std::make_unique<DirectoryListing>(tree_, range, age_));
+  return std::unique_ptr<Listing>(std::make_unique<DirectoryListing>(tree_, range, age_, is_kept_));
 }
 
 Result<ObjectMeta> DirectoryReader::head(const ObjectKey& key) {

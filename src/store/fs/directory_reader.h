@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "ports/object_store.h"
+#include "store/fs/directory_listing.h"
 #include "store/fs/tree.h"
 
 namespace heimdall {
@@ -15,7 +16,8 @@ namespace heimdall {
 // Everything of a directory store that only reads. Thread-safe.
 class DirectoryReader final : public ObjectReader {
  public:
-  DirectoryReader(Tree tree, AgeFrom age, const Clock& clock) : tree_(std::move(tree)), age_(age), clock_(clock) {}
+  DirectoryReader(Tree tree, AgeFrom age, IsKept is_kept, const Clock& clock)
+      : tree_(std::move(tree)), age_(age), is_kept_(std::move(is_kept)), clock_(clock) {}
 
   const Tree& tree() const { return tree_; }
   AgeFrom age() const { return age_; }
@@ -33,6 +35,7 @@ class DirectoryReader final : public ObjectReader {
  private:
   Tree tree_;
   AgeFrom age_;
+  IsKept is_kept_;
   const Clock& clock_;
 };
 

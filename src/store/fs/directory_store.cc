@@ -29,7 +29,8 @@ class DirectoryHold final : public BucketHold {
 
 class DirectoryStore final : public ObjectStore {
  public:
-  DirectoryStore(Tree tree, AgeFrom age, const Clock& clock) : reader_(std::move(tree), age, clock) {}
+  DirectoryStore(Tree tree, DirectoryOptions options, const Clock& clock)
+      : reader_(std::move(tree), options.age, std::move(options.is_kept), clock) {}
 
   Result<std::string> identity() override { return reader_.identity(); }
   Result<Timestamp> server_time() override { return reader_.server_time(); }
@@ -127,12 +128,12 @@ Result<std::unique_ptr<BucketHold>> DirectoryStore::hold() {
 
 Result<std::unique_ptr<ObjectReader>> open_directory_reader(DirectoryOptions options, const Clock& clock) {
   TRY_ASSIGN(Tree tree, Tree::open(std::move(options.root)));
-  return std::unique_ptr<ObjectReader>(std::make_unique<DirectoryReader>(std::move(tree), options.age, clock));
+  return std::unique_ptr<ObjectReader>(std::make_unique<DirectoryReader>(std::move(tree), options.age, std::move(options.is_kept), clock));
 }
 
 Result<std::unique_ptr<ObjectStore>> open_directory_store(DirectoryOptions options, const Clock& clock) {
   TRY_ASSIGN(Tree tree, Tree::open(std::move(options.root)));
-  return std::unique_ptr<ObjectStore>(std::make_unique<DirectoryStore>(std::move(tree), options.age, clock));
+  return std::unique_ptr<ObjectStore>(std::make_unique<DirectoryStore>(std::move(tree), std::move(options), clock));
 }
 
 }  // namespace heimdall

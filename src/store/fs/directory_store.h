@@ -1,7 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -15,6 +17,9 @@ namespace heimdall {
 struct DirectoryOptions {
   std::filesystem::path root;
   AgeFrom age = AgeFrom::newest_change;
+  // Whether nothing at a place of the tree (a key, or all below a directory, which ends in '/' or is empty) can be deleted: a link that leads there does no
+  // harm. Any other link to a place of the tree fails the listing: failed_precondition. Empty: none is kept.
+  std::function<bool(std::string_view place)> is_kept = {};
 };
 
 // not_found if the root is missing (is its file system mounted?), invalid_argument if it is no directory, permission_denied. `clock` is the

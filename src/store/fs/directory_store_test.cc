@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 using testing::keys_of;
 using testing::OpenGate;
 using testing::TestTree;
+using ::testing::HasSubstr;
 using Kind = RemoveOutcome::Kind;
 using Keys = std::vector<std::string>;
 
@@ -111,6 +112,7 @@ TEST(DirectoryStore, links_are_neither_listed_nor_followed_nor_deleted) {
   fs::create_directory_symlink("../outside", tree.root() / "to-outside");
   fs::create_directory_symlink(".", tree.root() / "to-itself");
   fs::create_symlink("nowhere", tree.root() / "dangling");
+  tree.is_kept = [](std::string_view) { return true; };
   const auto store = tree.store();
   EXPECT_EQ(keys_of(*store).value(), Keys{"real/file"});
   EXPECT_EQ(keys_of(*store, {"to-outside/", "", ""}).value(), Keys{});
@@ -122,6 +124,82 @@ TEST(DirectoryStore, links_are_neither_listed_nor_followed_nor_deleted) {
     EXPECT_NE(remove_one(*store, planned), Kind::deleted) << key;
   }
   EXPECT_TRUE(tree.has("to-file") && tree.has("real/file") && fs::exists(tree.base() / "outside/file"));
+}
+
+// Invariant 4: a row that names an object by the link is not seen to name it.
+TEST(DirectoryStore, a_link_to_a_place_of_the_same_tree_ends_the_listing) {
+  struct Case {
+    const char* link;
+    fs::path target;
+    const char* place;  // as it is told
+  };
+  for (const Case& one : {Case{"current", "v1", "v1/"}, Case{"latest", "v1/x", "v1/x"}, Case{"deep/er/current", "../../v1/sub", "v1/sub/"}, Case{"self", ".", "."},
+                          Case{"v1/up", "..", "."}, Case{"around", "../root/v1", "v1/"}, Case{"chain", "step", "v1/"}}) {
+    TestTree tree;
+    tree.write("v1/sub/y");
+    tree.write("v1/x");
+    fs::create_directories((tree.root() / one.link).parent_path());
+    // A chain leads out of the tree and back in.
+    fs::create_directory_symlink(tree.root() / "v1", tree.base() / "back");
+    fs::create_directory_symlink(one.target == "step" ? fs::path("../back") : one.target, tree.root() / one.link);
+    const auto keys = keys_of(*tree.store());
+    ASSERT_FALSE(keys) << one.link;
+    EXPECT_EQ(keys.error().code, ErrorCode::failed_precondition) << one.link;
+    EXPECT_THAT(keys.error().message, HasSubstr(std::string("'") + one.link + "'"));
+    EXPECT_THAT(keys.error().message, HasSubstr(std::string("leads to '") + one.place + "'"));
+    EXPECT_THAT(keys.error().hint, HasSubstr(one.place == std::string(".") ? "remove the link;" : "protect: ["));
+  }
+}
+
+TEST(DirectoryStore, an_absolute_link_and_the_other_name_of_the_root_lead_to_the_same_place) {
+  TestTree tree;
+  tree.write("v1/x");
+  fs::create_directory_symlink(tree.root() / "v1", tree.root() / "current");
+  fs::create_directory_symlink(tree.root(), tree.base() / "other-name");
+  const auto store = open_directory_store({tree.base() / "other-name"}, tree.clock()).value();
+  EXPECT_EQ(keys_of(*store).error().code, ErrorCode::failed_precondition);
+}
+
+TEST(DirectoryStore, links_that_lead_out_of_the_tree_or_nowhere_do_no_harm) {
+  TestTree tree;
+  tree.write("v1/x");
+  fs::create_directory(tree.base() / "root-beside");  // begins like the root, and is not below it
+  fs::create_directory_symlink("../root-beside", tree.root() / "beside");
+  fs::create_directory_symlink("/", tree.root() / "up");
+  fs::create_symlink("/etc/passwd", tree.root() / "file");
+  fs::create_symlink("nowhere", tree.root() / "dangling");
+  fs::create_symlink("loop", tree.root() / "loop");
+  fs::create_symlink("v1/x/y", tree.root() / "below-a-file");
+  fs::create_symlink(std::string(300, 'n'), tree.root() / "too-long");
+  EXPECT_EQ(keys_of(*tree.store()).value(), Keys{"v1/x"});
+}
+
+TEST(DirectoryStore, a_link_does_no_harm_where_it_leads_to_what_is_kept) {
+  TestTree tree;
+  tree.write("v1/x");
+  fs::create_directory_symlink("v1", tree.root() / "current");
+  fs::create_symlink("v1/x", tree.root() / "latest");
+  std::vector<std::string> asked;
+  tree.is_kept = [&](std::string_view place) {
+    asked.emplace_back(place);
+    return true;
+  };
+  EXPECT_EQ(keys_of(*tree.store()).value(), Keys{"v1/x"});
+  EXPECT_THAT(asked, ::testing::UnorderedElementsAre("v1/", "v1/x"));
+}
+
+// Whatever is listed side by side, one of the listings meets it.
+TEST(DirectoryStore, each_link_is_met_by_the_listing_of_one_range) {
+  TestTree tree;
+  for (const char* key : {"a/1", "b/1", "c/1", "d/1"}) tree.write(key);
+  fs::create_directory_symlink("../a", tree.root() / "c/current");
+  const auto store = tree.store();
+  const auto ranges = store->split({}, {.wanted = 4}).value();
+  ASSERT_GT(ranges.size(), 2U);
+  int met = 0;
+  for (const ListRange& range : ranges) met += keys_of(*store, range) ? 0 : 1;
+  EXPECT_EQ(met, 1);
+  EXPECT_TRUE(keys_of(*store, {"a/", "", ""}));
 }
 
 // Invariants 5 and 8: the directory that was listed is not the one that is there now.

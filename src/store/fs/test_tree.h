@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -53,9 +55,11 @@ class TestTree {
   bool has(const std::filesystem::path& path) const { return std::filesystem::exists(std::filesystem::symlink_status(root() / path)); }
 
   std::unique_ptr<ObjectStore> store(AgeFrom age = AgeFrom::newest_change) {
-    return open_directory_store({root(), age}, clock_).value();
+    return open_directory_store({root(), age, is_kept}, clock_).value();
   }
   const Clock& clock() const { return clock_; }
+
+  std::function<bool(std::string_view)> is_kept = {};  // of the next store
 
  private:
   std::filesystem::path base_;

@@ -8,7 +8,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <memory>
 
@@ -206,6 +208,40 @@ Result<Tree::Found> Tree::find(std::string_view key) const {
   }
   if (found.presence == Presence::absent) TRY(confirm_root());
   return found;
+}
+
+// "" for the root itself; nullopt for what is not below it.
+std::optional<std::string> Tree::key_of(std::string_view path) const {
+  if (path == path_) return "";
+  const std::string below = path_.ends_with('/') ? path_ : path_ + '/';
+  return path.starts_with(below) ? std::optional(std::string(path.substr(below.size()))) : std::nullopt;
+}
+
+// The kernel follows it, and says what it came to. Where we may not go others may: then the words of the link decide.
+Result<std::optional<std::string>> Tree::place_behind(int directory, const char* name, std::string_view shown) const {
+  const UniqueFd fd(open_retried(directory, name, O_PATH | O_CLOEXEC));
+  const int error = fd ? 0 : errno;
+  if (means_absent(error) || error == ELOOP || error == ENOTDIR) return std::optional<std::string>();
+  if (error != 0 && error != EACCES) return failed(error, "follow the link", shown);
+  std::array<char, PATH_MAX> text;
+  const std::string own = fd ? format("/proc/self/fd/{}", fd.get()) : "";
+  const ssize_t size = fd ? readlink(own.c_str(), text.data(), text.size()) : readlinkat(directory, name, text.data(), text.size());
+  if (size < 0 && errno == ENOENT && !fd) return std::optional<std::string>();
+  if (size < 0) return failed(errno, "tell the end of the link", shown);
+  const std::string_view read(text.data(), static_cast<std::size_t>(size));
+  if (!fd) {
+    const auto said = (std::filesystem::path(path_) / split_key(shown).directory / read).lexically_normal();
+    if (!key_of(said.native())) return std::optional<std::string>();
+    return failed(error, "follow the link", shown);
+  }
+  auto key = key_of(read);
+  if (!key || key->empty()) return key;
+  TRY_ASSIGN(const Found found, find(*key));
+  const bool is_directory = found.state.kind == FileKind::directory;
+  // Gone since, on another mount, or no place of objects.
+  if (found.presence != Presence::here || (!is_directory && found.state.kind != FileKind::regular)) return std::optional<std::string>();
+  if (is_directory) *key += '/';
+  return key;
 }
 
 Result<std::string> Tree::identity() const {

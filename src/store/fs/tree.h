@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -63,6 +64,10 @@ class Tree {
   };
   Result<Looked> look(int directory, const char* name, std::string_view shown) const;
 
+  // Where the symbolic link `name` in `directory` leads to, all links behind it followed: a key, or a directory's with '/' at its end ("" is the root). nullopt:
+  // to no part of this tree, or nowhere. `shown` is its key.
+  Result<std::optional<std::string>> place_behind(int directory, const char* name, std::string_view shown) const;
+
   // What is at `key`. `directory` is its parent where presence is here. absent is proven: the root is still what it was.
   struct Found {
     Presence presence = Presence::absent;
@@ -78,6 +83,7 @@ class Tree {
   Tree(UniqueFd root, std::string path, FileState state)
       : root_(std::move(root)), path_(std::move(path)), state_(state) {}
   bool inside(const FileState& state) const;
+  std::optional<std::string> key_of(std::string_view path) const;
   Result<OpenedDirectory> walk(std::string_view directory, DirectoryUse use) const;
   Result<OpenedDirectory> admit(UniqueFd fd, std::string_view shown) const;
   Error failed(int errno_value, std::string_view action, std::string_view shown) const;

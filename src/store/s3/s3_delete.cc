@@ -38,8 +38,8 @@ std::vector<RemoveOutcome> S3Removal::run() {
       continue;
     }
     const auto wait = session_.wait_before_change(*not_now_, attempt, "delete");
-    if (!wait) settle_rest(Kind::failed, not_now_->message);
-    else session_.clock().sleep_for(*wait, {});
+    if (wait) session_.clock().sleep_for(*wait, session_.stop());
+    if (!wait || session_.stop().stop_requested()) settle_rest(Kind::failed, not_now_->message);
   }
   std::vector<RemoveOutcome> result;
   result.reserve(outcomes_.size());
@@ -74,6 +74,8 @@ void S3Removal::compare() {
 void S3Removal::compare_one(std::size_t i, const Result<ObjectMeta>& found, BootTime since) {
   if (!found && found.error().code == ErrorCode::not_found) {
     settle(i, went_out_[i] != 0 ? Kind::deleted : Kind::already_gone);
+  } else if (!found && found.error().code == ErrorCode::cancelled) {
+    settle(i, Kind::not_sent);
   } else if (!found) {
     settle(i, Kind::failed, format("nothing was sent, because it could not be compared: {}", found.error().message));
   } else if (*found != objects_[i]) {

@@ -127,7 +127,7 @@ Result<HttpResponse> S3Probe::remove_for_sure(const S3Call& call) {
     if (answer) return answer;
     const auto wait = session_.wait_before_change(answer.error(), attempt, operation_of(call));
     if (!wait) return answer;
-    session_.clock().sleep_for(*wait, {});
+    session_.clock().sleep_for(*wait, session_.stop());
   }
 }
 

@@ -53,7 +53,8 @@ Result<std::string> S3Reader::identity() {
   if (date) return *date ? format("s3:{}@{}", bucket, **date) : name_here();
   // Who may not know falls back. Trouble that passes does not: the bucket must not change its name because of it.
   const ErrorCode code = date.error().code;
-  if (code == ErrorCode::unavailable || code == ErrorCode::throttled || code == ErrorCode::internal) return date.error();
+  const bool passes = code == ErrorCode::unavailable || code == ErrorCode::throttled || code == ErrorCode::internal || code == ErrorCode::cancelled;
+  if (passes) return date.error();
   return name_here();
 }
 
@@ -120,7 +121,8 @@ Result<std::optional<StoreCapacity>> S3Reader::capacity() {
   const auto answer = session_->ask_once(std::move(call), {});
   if (answer) return parse_storage_info(answer->body);
   // Most keys may not ask, and what stands before a server may not let it through.
-  if (answer.error().code == ErrorCode::unavailable || answer.error().code == ErrorCode::throttled) return answer.error();
+  const ErrorCode code = answer.error().code;
+  if (code == ErrorCode::unavailable || code == ErrorCode::throttled || code == ErrorCode::cancelled) return answer.error();
   return std::optional<StoreCapacity>();
 }
 

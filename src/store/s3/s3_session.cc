@@ -108,11 +108,28 @@ Result<HttpResponse> S3Session::ask_once(S3Call call, const std::stop_token& sto
   call.timeout = kOnceTimeout;
   Pending pending = start(call);
   while (!pending.failed_ && pending.answer_.wait_for(kStopTick) != std::future_status::ready) {
-    if (stop.stop_requested()) return Error{ErrorCode::cancelled, format("waiting for {} was stopped", endpoint_.authority())};
+    if (stop.stop_requested() || options_.stop.stop_requested()) return stopped();
   }
   Verdict verdict = judge(call, pending.get(), Power::reading);
   if (!verdict.result && verdict.result.error().code == ErrorCode::in_doubt) verdict.result.error().code = ErrorCode::unavailable;
   return std::move(verdict.result);
+}
+
+Error S3Session::stopped() const { return {ErrorCode::cancelled, format("waiting for {} was stopped", endpoint_.authority())}; }
+
+// Of a request that changes nothing. A server that is well gets the time to answer what ends in order; of one that hangs no more is asked.
+Result<HttpResponse> S3Session::await(Pending& pending) {
+  if (pending.failed_ || !options_.stop.stop_possible()) return pending.get();
+  std::optional<std::chrono::steady_clock::time_point> give_up_at;  // sockets do not stop with a test's clock
+  while (pending.answer_.wait_for(gave_up_ ? std::chrono::milliseconds(0) : kStopTick) != std::future_status::ready) {
+    if (!options_.stop.stop_requested()) continue;
+    const auto now = std::chrono::steady_clock::now();
+    if (!give_up_at) give_up_at = now + kLastWait;
+    if (!gave_up_ && now < *give_up_at) continue;
+    gave_up_ = true;
+    return stopped();
+  }
+  return pending.get();
 }
 
 // Of several at once the last one wins: this is a smoothed figure.
@@ -130,7 +147,13 @@ void S3Session::note_retry(std::string_view operation) {
   if (options_.traffic != nullptr) options_.traffic->request_retried(options_.store_name, operation);
 }
 
-S3Session::Pending S3Session::start(S3Call call) { return send(std::move(call), Power::reading, nullptr); }
+S3Session::Pending S3Session::start(S3Call call) {
+  if (!gave_up_) return send(std::move(call), Power::reading, nullptr);
+  Pending pending;
+  pending.call_ = std::move(call);
+  pending.failed_ = stopped();
+  return pending;
+}
 
 S3Session::Verdict S3Session::judge(const S3Call& call, Result<HttpResponse> answer, Power power) {
   if (!answer) return {with_context(std::move(answer).error(), "cannot " + call.intent.what)};
@@ -151,7 +174,8 @@ S3Session::Verdict S3Session::diagnose(const S3Call& refused, int status) {
   call.method = HttpMethod::get;
   if (call.target == S3Target::object) call.headers.push_back({"Range", "bytes=0-0"});
   else call.query = {{"list-type", "2"}, {"max-keys", "1"}};
-  Verdict verdict = judge(call, start(call).get(), Power::reading);
+  Pending pending = start(call);
+  Verdict verdict = judge(call, await(pending), Power::reading);
   const bool is_there = verdict.result || verdict.problem.code == "InvalidRange";  // of an empty object no byte can be had
   if (!is_there) return verdict;
   verdict.result = Error{ErrorCode::unavailable, format("cannot {} at {}: the server answers {} to HEAD, and has it for GET", call.intent.what,
@@ -176,7 +200,7 @@ bool S3Session::remedy(const Verdict& verdict, const Credentials& used, Remedies
 Result<HttpResponse> S3Session::finish(Pending pending) {
   Remedies applied;
   for (int attempt = 1;; ++attempt) {
-    Verdict verdict = judge(pending.call_, pending.get(), Power::reading);
+    Verdict verdict = judge(pending.call_, await(pending), Power::reading);
     note_strain(verdict.result);
     if (verdict.result) {
       retry_.succeeded();
@@ -187,8 +211,11 @@ Result<HttpResponse> S3Session::finish(Pending pending) {
       const auto wait = retry_.next(error, attempt, RetryPolicy::Effect::none);
       // Nothing was to change, so nothing is in doubt.
       if (error.code == ErrorCode::in_doubt) error.code = ErrorCode::unavailable;
+      if (wait) clock_.sleep_for(*wait, options_.stop);
+      // What may pass is not waited for any more; what the server refuses it still does.
+      const bool may_pass = error.code == ErrorCode::unavailable || error.code == ErrorCode::throttled;
+      if (may_pass && options_.stop.stop_requested()) return with_context(stopped(), "cannot " + pending.call_.intent.what);
       if (!wait) return error;
-      clock_.sleep_for(*wait, {});
     }
     note_retry(operation_of(pending.call_));
     pending = start(std::move(pending.call_));
@@ -196,13 +223,14 @@ Result<HttpResponse> S3Session::finish(Pending pending) {
 }
 
 bool S3Session::wait_for_better(const Error& error, int attempt, std::string_view operation) {
-  if (error.code != ErrorCode::corrupt || attempt >= kCorruptAttempts) return false;
-  clock_.sleep_for(kCorruptDelay * attempt, {});
+  if (error.code != ErrorCode::corrupt || attempt >= kCorruptAttempts || options_.stop.stop_requested()) return false;
+  clock_.sleep_for(kCorruptDelay * attempt, options_.stop);
   note_retry(operation);
   return true;
 }
 
 std::optional<std::chrono::milliseconds> S3Session::wait_before_change(const Error& error, int attempt, std::string_view operation) {
+  if (options_.stop.stop_requested()) return std::nullopt;
   const auto wait = retry_.next(error, attempt, RetryPolicy::Effect::mutates);
   if (wait) note_retry(operation);
   return wait;

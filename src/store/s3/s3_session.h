@@ -54,10 +54,12 @@ class S3Session {
 
   // What changes nothing. Answers 2xx only; all else is an error of s3_error(), after transient ones were tried again. A HEAD that is refused
   // without a reason is asked again as a GET, whose answer has one: a 404 alone says neither that the bucket exists nor that S3 said it.
+  // Once S3Options::stop is requested: cancelled, where the answer is not there within kLastWait. The first one that is given up gives up all.
   Pending start(S3Call call);
   Result<HttpResponse> finish(Pending pending);
   Result<HttpResponse> read(S3Call call);
-  // As read(), but one attempt of at most kOnceTimeout, for those who come again anyway. cancelled if `stop` comes first.
+  static constexpr auto kLastWait = std::chrono::milliseconds(200);  // a server that is well answers within it
+  // As read(), but one attempt of at most kOnceTimeout, for those who come again anyway. cancelled if `stop` or S3Options::stop comes first.
   Result<HttpResponse> ask_once(S3Call call, const std::stop_token& stop);
   static constexpr auto kOnceTimeout = std::chrono::seconds(5);
 
@@ -95,6 +97,7 @@ class S3Session {
   const S3Endpoint& endpoint() const { return endpoint_; }
   const S3Options& options() const { return options_; }
   Clock& clock() { return clock_; }
+  const std::stop_token& stop() const { return options_.stop; }
 
  private:
   enum class Power { reading, deleting };
@@ -115,6 +118,8 @@ class S3Session {
   CredentialSource& credentials(Power power) { return power == Power::deleting && deleting_ ? *deleting_ : reading_; }
   S3Parties parties(Power power);
   Pending send(S3Call call, Power power, const SendGate* gate);
+  Result<HttpResponse> await(Pending& pending);
+  Error stopped() const;
   void note_strain(const Result<HttpResponse>& result);
   void note_retry(std::string_view operation);
   Verdict judge(const S3Call& call, Result<HttpResponse> answer, Power power);
@@ -129,6 +134,7 @@ class S3Session {
   std::optional<CredentialSource> deleting_;
   RetryPolicy retry_;
   std::atomic<std::uint64_t> push_backs_{0};
+  std::atomic<bool> gave_up_{false};  // a stop was requested, and an answer did not come: no more is asked
   std::atomic<std::chrono::nanoseconds> latency_{std::chrono::nanoseconds(0)};       // smoothed
   std::atomic<std::chrono::nanoseconds> clock_offset_{std::chrono::nanoseconds(0)};  // server's clock - ours, for signatures only
 };

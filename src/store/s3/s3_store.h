@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "base/clock.h"
@@ -29,6 +30,9 @@ struct S3Options {
   std::optional<unsigned> in_flight;  // listings at one time; unset: as many as bring the most
   StoreTraffic* traffic = nullptr;    // told of each request, if there is one; must outlive the store
   std::string store_name;             // by which it is told
+  // Once it is requested nothing is tried again, and what only reads is given up where its answer does not come at once: cancelled. What was sent to
+  // change something is still waited for.
+  std::stop_token stop = {};
 };
 
 // A bucket behind the S3 API, for planning: HEAD, GET and LIST only.

@@ -208,6 +208,97 @@ TEST_F(S3TrafficTest, a_ping_can_be_stopped) {
   looked.set_value();
 }
 
+// What hangs in a store must not keep a run that is to end.
+TEST_F(S3TrafficTest, what_only_reads_is_given_up_soon_after_a_stop) {
+  std::stop_source stop;
+  S3Options options = server_.options();
+  options.stop = stop.get_token();
+  options.request_timeout = std::chrono::minutes(5);
+  open(options);
+  std::promise<void> ended;
+  server_.interfere_with([&, is_over = ended.get_future().share()](const TestRequest&) -> std::optional<TestS3::Interference> {
+    stop.request_stop();
+    is_over.wait();
+    return std::nullopt;
+  });
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(store_->identity().error().code, ErrorCode::cancelled);
+  const auto asked = traffic_.under_way();
+  EXPECT_EQ(store_->server_time().error().code, ErrorCode::cancelled);
+  EXPECT_EQ(store_->facts().error().code, ErrorCode::cancelled);
+  EXPECT_EQ(store_->capacity().error().code, ErrorCode::cancelled);
+  EXPECT_EQ(store_->head(ObjectKey("a")).error().code, ErrorCode::cancelled);
+  const std::vector<ObjectKey> keys(100, ObjectKey("a"));
+  for (const auto& found : store_->inspect(keys)) EXPECT_EQ(found.error().code, ErrorCode::cancelled);
+  EXPECT_EQ(traffic_.under_way(), asked) << "of a server that hangs no more is asked";
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(60));
+  EXPECT_TRUE(traffic_.retried().empty());
+  ended.set_value();
+}
+
+TEST_F(S3TrafficTest, a_server_that_is_well_may_still_answer_after_a_stop) {
+  std::stop_source stop;
+  S3Options options = server_.options();
+  options.stop = stop.get_token();
+  open(options);
+  stop.request_stop();
+  server_.put("a");
+  EXPECT_TRUE(store_->head(ObjectKey("a")));
+  EXPECT_EQ(store_->head(ObjectKey("b")).error().code, ErrorCode::not_found);
+}
+
+TEST_F(S3TrafficTest, nothing_is_tried_again_after_a_stop) {
+  std::stop_source stop;
+  S3Options options = server_.options();
+  options.stop = stop.get_token();
+  open(options);
+  server_.interfere_with([&](const TestRequest&) -> std::optional<TestS3::Interference> {
+    stop.request_stop();
+    return TestS3::Interference{.answer = TestS3::problem(503, "SlowDown")};
+  });
+  EXPECT_EQ(store_->identity().error().code, ErrorCode::cancelled) << "a bucket does not get another name for it";
+  EXPECT_EQ(server_.requests().size(), 1U);
+  server_.interfere_with([](const TestRequest&) { return TestS3::Interference{.answer = TestS3::problem(403, "AccessDenied")}; });
+  EXPECT_EQ(store_->server_time().error().code, ErrorCode::permission_denied) << "what the server refuses it refuses";
+}
+
+// Invariant 6: what may have been done is waited for, so that its outcome is known.
+TEST_F(S3TrafficTest, a_delete_that_left_is_waited_for_after_a_stop) {
+  std::stop_source stop;
+  S3Options options = server_.options();
+  options.stop = stop.get_token();
+  open(options);
+  server_.put("a");
+  server_.interfere_with([&](const TestRequest& request) -> std::optional<TestS3::Interference> {
+    if (request.method != "POST") return std::nullopt;
+    stop.request_stop();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // longer than what only reads is waited for
+    return std::nullopt;
+  });
+  const std::vector<ObjectMeta> objects = {TestS3::meta("a")};
+  const auto outcomes = store_->remove(objects, OpenGate());
+  EXPECT_EQ(outcomes.value().front().kind, RemoveOutcome::Kind::deleted);
+}
+
+// Nothing left, so nothing failed: the object stays for the next run.
+TEST_F(S3TrafficTest, what_could_not_be_compared_for_a_stop_is_not_sent) {
+  std::stop_source stop;
+  S3Options options = server_.options();
+  options.stop = stop.get_token();
+  open(options);
+  server_.put("a");
+  std::promise<void> ended;
+  server_.interfere_with([&, is_over = ended.get_future().share()](const TestRequest&) -> std::optional<TestS3::Interference> {
+    stop.request_stop();
+    is_over.wait();
+    return std::nullopt;
+  });
+  const std::vector<ObjectMeta> objects = {TestS3::meta("a")};
+  EXPECT_EQ(store_->remove(objects, OpenGate()).value().front().kind, RemoveOutcome::Kind::not_sent);
+  ended.set_value();
+  EXPECT_EQ(server_.count("POST"), 0U);
+}
+
 TEST_F(S3TrafficTest, capacity_is_asked_of_minio_only_and_refusals_are_no_errors) {
   EXPECT_EQ(store_->capacity().value(), std::nullopt);
   EXPECT_THAT(server_.requests(), ElementsAre("HEAD /box")) << "it does not call itself MinIO";

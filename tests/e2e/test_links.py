@@ -1,0 +1,56 @@
+"""A symbolic link inside of a directory store gives objects a second key. Rows may name that one, so nothing of the bucket is judged (invariant 4)."""
+
+import os
+
+import pytest
+
+from world import *
+
+
+@pytest.fixture
+def linked(world):
+    """`current` leads to `v1`; the row names `v1/x` by the link."""
+    world.live(*[f"live/{i}" for i in range(20)])
+    world.put("v1/x", *[f"o/{i}" for i in range(3)])
+    os.symlink("v1", world.path("current"))
+    world.rows("current/x")
+    return world
+
+
+def test_what_a_row_reaches_through_a_link_is_not_deleted(linked):
+    before = linked.keys()
+    for command in (["scan"], ["plan", "-o", linked.plan_file], ["apply", "--yes"]):
+        result = linked.run(*command).expect(FAILURE)
+        assert "'current'" in result.error["message"] and "'v1/'" in result.error["message"], result.story
+        assert 'protect: ["v1/**"]' in result.error["hint"], result.story
+    assert linked.keys() == before and not linked.plan_file.exists()
+    failed = [line for line in linked.run("doctor").expect(DOCTOR).of("check") if line["status"] == "failed"]
+    assert any("'current'" in line["message"] and line["fix"] for line in failed), failed
+
+
+def test_a_protected_target_or_a_removed_link_lets_the_rest_go(linked):
+    linked.bucket["protect"] = ["v1/**"]
+    assert linked.plan().expect(OK).figures()["due_objects"] == 3
+    linked.apply().expect(OK)
+    assert linked.has("v1/x") and not linked.has("o/0")
+    del linked.bucket["protect"]
+    linked.scan().expect(FAILURE)
+    os.unlink(linked.path("current"))
+    linked.scan().expect(OK)
+
+
+def test_a_target_outside_of_the_prefixes_does_no_harm(linked):
+    linked.bucket["prefixes"] = ["live/", "o/"]
+    os.symlink("../v1", linked.path("o/current"))
+    assert linked.scan().expect(OK).figures()["due_objects"] == 3
+    os.symlink("../live/1", linked.path("o/latest"))
+    assert "'o/latest'" in linked.scan().expect(FAILURE).error["message"]
+
+
+def test_links_out_of_the_tree_or_to_nowhere_do_no_harm(world):
+    world.live("1", "2", "3")
+    world.put("orphan")
+    (world.root / "elsewhere").mkdir()
+    os.symlink(world.root / "elsewhere", world.path("out"))
+    os.symlink("nowhere", world.path("dangling"))
+    assert world.scan().expect(OK).figures()["due_objects"] == 1
