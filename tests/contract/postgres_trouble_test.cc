@@ -80,6 +80,25 @@ TEST_F(PostgresTrouble, a_stop_ends_the_query_on_the_server_too) {
   wait_until("SELECT count(*) = 0 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()");
 }
 
+// What takes no token of its own has that of the run.
+TEST_F(PostgresTrouble, a_stop_ends_what_waits_for_a_lock_before_any_row_is_read) {
+  Client other = database_.connect();
+  other.run("BEGIN");
+  other.run("LOCK TABLE files");
+  std::stop_source stop;
+  auto with = options();
+  with.stop = stop.get_token();
+  with.lock_timeout = 1h;
+  PostgresSource waiting = source(with);
+  for (const bool is_identity : {true, false}) {
+    auto asked = std::async(std::launch::async, [&] { return is_identity ? waiting.identity().error().code : waiting.lookup_cost().error().code; });
+    if (is_identity) wait_until("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+    stop.request_stop();
+    EXPECT_EQ(asked.get(), ErrorCode::cancelled);
+  }
+  wait_until("SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+}
+
 TEST_F(PostgresTrouble, a_table_that_is_locked_is_waited_for_only_so_long) {
   Client other = database_.connect();
   other.run("BEGIN");
