@@ -1,8 +1,12 @@
 #include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "app/operations.h"
+#include "app/output_path.h"
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
@@ -13,13 +17,20 @@ namespace heimdall {
 
 namespace {
 
-// The file of `scan --dangling`: JSON Lines. It exists only if it is whole.
+// The file of `scan --dangling`: JSON Lines. It exists only if it is whole; destroyed unfinished it leaves nothing behind.
 class DanglingFile {
  public:
   static Result<DanglingFile> create(const std::string& path) {
-    const std::string temporary = path + ".part";
-    TRY_ASSIGN(UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, "file of dangling references", 0666));
-    return DanglingFile(path, temporary, std::move(fd));
+    // A name that nobody can know before, and nothing that is there is touched.
+    std::string temporary = format("{}.tmp-{:016x}", path, random_u64());
+    TRY_ASSIGN(UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, "file of dangling references", 0666));
+    return DanglingFile(path, std::move(temporary), std::move(fd));
+  }
+  DanglingFile(DanglingFile&& other) noexcept
+      : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})), fd_(std::move(other.fd_)) {}
+  DanglingFile& operator=(DanglingFile&&) = delete;
+  ~DanglingFile() {
+    if (!temporary_.empty()) unlink(temporary_.c_str());
   }
 
   Result<void> add(const std::string& bucket, const DanglingReference& reference) {
@@ -33,17 +44,24 @@ class DanglingFile {
   }
 
   Result<void> finish() {
-    if (std::rename(temporary_.c_str(), path_.c_str()) == 0) return {};
-    return system_error(errno, format("cannot write '{}'", path_));
+    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(errno, format("cannot write '{}'", path_));
+    temporary_.clear();
+    return {};
   }
 
  private:
   DanglingFile(std::string path, std::string temporary, UniqueFd fd)
       : path_(std::move(path)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
   std::string path_;
-  std::string temporary_;
+  std::string temporary_;  // empty once finished
   UniqueFd fd_;
 };
+
+// Before anything is contacted: nobody should wait for a scan whose result has no place.
+Result<void> check_output(const Options& options, const Config& config) {
+  if (options.command == Command::plan) return check_output_path(config, *options.file, OutputKind::plan);
+  return options.dangling ? check_output_path(config, *options.dangling, OutputKind::dangling) : Result<void>();
+}
 
 std::string_view name_of(Command command) {
   return command == Command::plan ? "plan" : command == Command::stats ? "stats" : "scan";
@@ -90,6 +108,8 @@ ExitCode command_scan(CommandContext& context) {
   const auto workspace = open_workspace(context, exit);
   if (workspace == nullptr) return exit;
 
+  if (auto checked = check_output(options, workspace->config()); !checked) return fail(context, checked.error(), ExitCode::usage);
+
   ScanRequest request;
   request.selection = {options.ignore_grace == Switch::on ? Selection::Grace::ignore : Selection::Grace::respect, options.limit};
   if (options.command == Command::plan) request.plan_path = *options.file;
@@ -97,7 +117,7 @@ ExitCode command_scan(CommandContext& context) {
   if (options.dangling) {
     auto created = DanglingFile::create(*options.dangling);
     if (!created) return fail(context, created.error(), ExitCode::failure);
-    dangling = std::move(*created);
+    dangling.emplace(std::move(*created));
     request.on_scanned = [&](const ScanTarget& target, const ReferenceSnapshot& snapshot) {
       return visit_dangling(target.store, target.sources, snapshot,
                             [&](const DanglingReference& found) { return dangling->add(target.policy.name, found); }, context.stop);
