@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/sparkline.h"
+#include "cli/standard_output.h"
 #include "model/run_totals.h"
 
 namespace heimdall {
@@ -245,9 +246,7 @@ class TextOutput final : public Output {
 
   template <class... Args>
   static void print(fmt::format_string<Args...> pattern, Args&&... args) {
-    const std::string text = format(pattern, std::forward<Args>(args)...);
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    print_out(format(pattern, std::forward<Args>(args)...));
   }
 
   bool colored_;

@@ -214,8 +214,46 @@ def test_a_full_standard_output_loses_no_outcome(world):
     keys = big(world, orphans=200, batch_size=10)
     with open("/dev/full", "wb") as full:
         done = subprocess.run(world.command("apply", world.plan_file, "--keys"), stdout=full, stderr=subprocess.PIPE, env=world.environment())
-    assert done.returncode >= 0
+    assert done.returncode == FAILURE and b"standard output: No space left on device" in done.stderr
     assert len(check_every_key(world, keys, apply_runs(world)[0]["run_id"])) == len(keys)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_results_that_cannot_be_written_are_no_success(world, as_json):
+    world.live("1", "2")
+    world.put("orphan")
+    world.plan().expect(OK)
+    commands = [("show", "--keys", world.plan_file), ("scan",), ("plan", "-o", world.plan_file, "--detailed-exitcode"), ("--help",),
+                ("explain", "s3://media/1"), ("recover",), ("apply", world.plan_file)]
+    for command in commands:
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(world.command(*command, as_json=as_json), stdout=full, stderr=subprocess.PIPE, env=world.environment())
+        assert done.returncode == FAILURE and done.stderr.count(b"standard output") == 1, (command, done)
+    assert not world.has("orphan")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(world.command("apply", world.plan_file), stdout=full, stderr=subprocess.PIPE, env=world.environment())
+    assert done.returncode == STALE
+
+
+def test_a_closed_standard_output_is_told_and_nothing_is_written_into_other_files(world):
+    world.live("1", "2")
+    world.put("orphan")
+    done = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', *world.command("scan")], stderr=subprocess.PIPE, env=world.environment())
+    assert done.returncode == FAILURE and b"standard output" in done.stderr
+    assert world.last_run()["status"] == "success"
+    for path in world.state.rglob("*"):
+        assert not path.is_file() or b'"type"' not in path.read_bytes(), path
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(world):
+    world.live("1", "2")
+    world.put(*[f"o/{i}" for i in range(200)])
+    world.bucket["guards"] = {"max_orphan_ratio": 1}
+    world.plan().expect(OK)
+    process = world.start("show", "--keys", world.plan_file)
+    process.popen.stdout.readline()
+    process.popen.stdout.close()
+    assert process.popen.stderr.read() == b"" and process.popen.wait(60) == OK
 
 
 def test_a_scan_can_be_interrupted_and_leaves_nothing_behind(world):
