@@ -1,9 +1,11 @@
 #include "app/operations.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "app/recover_doubts.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "pipeline/findings.h"
@@ -40,15 +42,28 @@ struct Held {
   std::vector<ApplyTarget> targets;
 };
 
+void tell_settled(std::uint64_t settled, Progress& progress) {
+  if (settled == 0) return;
+  progress.warn(format("{} that an earlier run left in doubt {} looked up; see `runs`", count_of(settled, "object"), settled == 1 ? "was" : "were"));
+}
+
+// Whatever else the run does, or does not find to do. What cannot be looked up in a bucket that it does not sweep is no reason to fail.
+Result<void> recover_first(Workspace& workspace, RunContext& context, const std::function<bool(const std::string&)>& takes) {
+  TRY_ASSIGN(const DoubtReport report, recover_doubts(workspace, context, takes));
+  tell_settled(report.settled.size(), context.progress);
+  for (const DoubtReport::Left& left : report.left) {
+    if (workspace.find(left.bucket) == nullptr || !takes(workspace.find(left.bucket)->policy().name)) continue;
+    context.progress.warn(DoubtReport{{}, {left}}.error()->message);
+  }
+  return {};
+}
+
 Result<Held> hold_all(Workspace& workspace, const Plan& plan, RunContext& context) {
   Held held;
   for (const BucketPlan& bucket : plan.buckets()) {
     TRY_ASSIGN(HeldBucket hold, workspace.hold(*workspace.find(bucket.bucket)));
     TRY_ASSIGN(const RecoverReport recovered, workspace.recover_bucket(hold, context.stop, context.journal));
-    if (const std::size_t settled = recovered.settled.size(); settled > 0) {
-      context.progress.warn(format("{} that an earlier run left in doubt {} looked up; see `runs`", count_of(settled, "object"),
-                                   settled == 1 ? "was" : "were"));
-    }
+    tell_settled(recovered.settled.size(), context.progress);
     if (recovered.still_in_doubt > 0) return still_in_doubt(recovered.still_in_doubt);
     held.buckets.push_back(std::move(hold));
   }
@@ -82,6 +97,26 @@ void add_scanned(RunOutcome& outcome, RunOutcome scanned) {
   outcome.report.error = outcome.unlisted.front().error.message;
 }
 
+// approve -> hold -> recover -> sweep.
+RunOutcome sweep_plan(Workspace& workspace, Plan plan, RunContext& context) {
+  using Stage = RunOutcome::Stage;
+  auto used_by = workspace.state().plan_user(plan.digest());
+  if (!used_by) return saved(ended_early(context, Stage::holding, std::move(used_by).error()), workspace.state());
+  const std::vector<BucketPolicy> policies = workspace.policies();
+  auto approved = approve(std::move(plan), {context.clock.now(), policies, *used_by});
+  if (!approved) return ended_early(context, Stage::approving, std::move(approved).error());
+
+  // Held until the end: nobody else deletes in these buckets, and nothing is swept over what is in doubt.
+  auto held = hold_all(workspace, approved->plan(), context);
+  if (!held) return saved(ended_early(context, Stage::holding, std::move(held).error()), workspace.state());
+  JournalLog& journal = context.journal == nullptr ? workspace.state() : *context.journal;
+  RunOutcome outcome = run_apply(*approved, held->targets, journal, context);
+  for (std::size_t i = 0; i < held->buckets.size(); ++i) {
+    warn_of_versions(held->buckets[i].store(), approved->plan().buckets()[i].bucket, outcome, context.progress);
+  }
+  return outcome;
+}
+
 }  // namespace
 
 RunOutcome ended_with(Error error) {
@@ -106,25 +141,20 @@ RunOutcome scan_buckets(Workspace& workspace, const ScanRequest& request, RunCon
 }
 
 RunOutcome carry_out(Workspace& workspace, Plan plan, RunContext& context) {
-  using Stage = RunOutcome::Stage;
-  auto used_by = workspace.state().plan_user(plan.digest());
-  if (!used_by) return saved(ended_early(context, Stage::holding, std::move(used_by).error()), workspace.state());
-  const std::vector<BucketPolicy> policies = workspace.policies();
-  auto approved = approve(std::move(plan), {context.clock.now(), policies, *used_by});
-  if (!approved) return ended_early(context, Stage::approving, std::move(approved).error());
-
-  // Held until the end: nobody else deletes in these buckets, and nothing is swept over what is in doubt.
-  auto held = hold_all(workspace, approved->plan(), context);
-  if (!held) return saved(ended_early(context, Stage::holding, std::move(held).error()), workspace.state());
-  JournalLog& journal = context.journal == nullptr ? workspace.state() : *context.journal;
-  RunOutcome outcome = run_apply(*approved, held->targets, journal, context);
-  for (std::size_t i = 0; i < held->buckets.size(); ++i) {
-    warn_of_versions(held->buckets[i].store(), approved->plan().buckets()[i].bucket, outcome, context.progress);
-  }
-  return outcome;
+  // Those of the plan follow once they are held.
+  const auto is_another = [&](const std::string& name) {
+    return std::ranges::none_of(plan.buckets(), [&](const BucketPlan& bucket) { return bucket.bucket == name; });
+  };
+  auto recovered = recover_first(workspace, context, is_another);
+  if (!recovered) return saved(ended_early(context, RunOutcome::Stage::holding, std::move(recovered).error()), workspace.state());
+  return sweep_plan(workspace, std::move(plan), context);
 }
 
 RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunContext& context) {
+  if (request.dry_run == RunReport::DryRun::no) {
+    auto recovered = recover_first(workspace, context, [](const std::string&) { return true; });
+    if (!recovered) return saved(ended_early(context, RunOutcome::Stage::holding, std::move(recovered).error()), workspace.state());
+  }
   ScanRequest scan;
   scan.selection = request.selection;
   scan.dry_run = request.dry_run;
@@ -141,7 +171,7 @@ RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunConte
   }
   context.started_at = scanned.report.started_at;
   auto allowed = request.approve ? request.approve(*scanned.plan, scanned) : Result<void>();
-  RunOutcome outcome = allowed ? carry_out(workspace, *std::exchange(scanned.plan, std::nullopt), context)
+  RunOutcome outcome = allowed ? sweep_plan(workspace, *std::exchange(scanned.plan, std::nullopt), context)
                                : ended_early(context, RunOutcome::Stage::approving, std::move(allowed).error());
   add_scanned(outcome, std::move(scanned));
   return saved(std::move(outcome), workspace.state());

@@ -24,10 +24,10 @@ struct CleanupRequest {
 };
 
 // Scans the workspace's buckets, plans what their modes allow and carries it out, as one run. The outcome (and the history) holds the buckets that were only
-// looked at, too. What an earlier run left in doubt is looked up before anything is deleted.
+// looked at, too. What earlier runs left in doubt in the workspace's buckets is looked up before anything else, also if nothing is due then.
 RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunContext& context);
 
-// Carries out a plan that somebody made before: approve -> hold -> recover -> sweep. `outcome.error` at Stage::approving if it may not be, with
+// Carries out a plan that somebody made before: recover the workspace's other buckets -> approve -> hold -> recover -> sweep. `outcome.error` at Stage::approving if it may not be, with
 // failed_precondition (stale, used, made under another configuration), corrupt, or not_approved (the mode of a bucket); then no run is in the history.
 RunOutcome carry_out(Workspace& workspace, Plan plan, RunContext& context);
 

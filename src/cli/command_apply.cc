@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "app/operations.h"
+#include "app/recover_doubts.h"
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
@@ -104,21 +105,12 @@ ExitCode command_recover(CommandContext& context) {
   ExitCode exit = ExitCode::ok;
   const auto workspace = open_workspace(context, exit);
   if (workspace == nullptr) return exit;
-  std::uint64_t settled = 0;
-  std::uint64_t in_doubt = 0;
-  for (BucketWorkspace& bucket : workspace->buckets()) {
-    auto held = workspace->hold(bucket);
-    if (!held) return fail(context, held.error());
-    auto report = workspace->recover_bucket(*held, context.stop);
-    if (!report) return fail(context, report.error());
-    for (const Deletion& deletion : report->settled) context.output.deletion(deletion);
-    settled += report->settled.size();
-    in_doubt += report->still_in_doubt;
-  }
-  if (settled == 0 && in_doubt == 0) context.output.note("Nothing was left in doubt.");
-  if (in_doubt > 0) {
-    return fail(context, still_in_doubt(in_doubt));
-  }
+  RunContext run{new_run_id(context.clock), "recover", workspace->state(), context.clock, context.progress, context.stop, {}};
+  const auto report = recover_doubts(*workspace, run);
+  if (!report) return fail(context, report.error());
+  for (const Deletion& deletion : report->settled) context.output.deletion(deletion);
+  if (const auto error = report->error()) return fail(context, *error);
+  if (report->settled.empty()) context.output.note("Nothing was left in doubt.");
   context.output.done();
   return ExitCode::ok;
 }

@@ -98,6 +98,71 @@ def test_the_next_apply_recovers_first(world, point):
     assert len(deleted) == 2, "each key was deleted by exactly one run"
 
 
+def killed_in_two_buckets(world):
+    """Something is left in doubt in `media` and in `more`; the orphans of both are gone then, and nothing else is due."""
+    world.live("1", "2")
+    world.put("orphan")
+    more = world.add_bucket("more")
+    for name in ("1", "2", "orphan"):
+        (more / name).write_text("x")
+        os.utime(more / name, (1e9, 1e9))
+    world.sql("INSERT INTO more VALUES ('1')", "INSERT INTO more VALUES ('2')")
+    for bucket in ("media", "more"):
+        world.plan("--bucket", bucket).expect(OK)
+        assert world.apply("--bucket", bucket, env={"HEIMDALL_STORAGE_CRASH_AT": "sweep.removed"}).code == -signal.SIGKILL
+    return more
+
+
+@pytest.mark.parametrize("how", ["taken out", "not chosen"])
+def test_recover_tells_of_doubts_that_it_cannot_look_up(world, how):
+    killed_in_two_buckets(world)
+    arguments = ["--bucket", "more"] if how == "not chosen" else []
+    whole = list(world.config["buckets"])
+    if how == "taken out":
+        world.config["buckets"] = whole[1:]
+    left = world.run("recover", *arguments).expect(PARTIAL)
+    assert left.outcomes() == {b"orphan": "deleted"} and left.of("deletion")[0]["bucket"] == "more"
+    assert "1 object in bucket 'media'" in left.error["message"] and left.error["hint"]
+    assert b"Nothing was left" not in world.run("recover", *arguments, as_json=False).expect(PARTIAL).out
+    world.config["buckets"] = whole
+    assert world.run("recover").expect(OK).of("deletion")[0]["bucket"] == "media"
+
+
+def test_recover_passes_by_a_store_that_is_away(world):
+    killed_in_two_buckets(world)
+    world.media.rename(world.root / "away")
+    left = world.run("recover").expect(PARTIAL)
+    assert [line["bucket"] for line in left.of("deletion")] == ["more"] and "bucket 'media'" in left.error["message"]
+    (world.root / "away").rename(world.media)
+    assert world.run("recover").expect(OK).outcomes() == {b"orphan": "deleted"}
+
+
+def test_an_apply_with_nothing_due_recovers_all_the_same(world):
+    killed_in_two_buckets(world)
+    assert b"2 objects that an earlier run left in doubt were looked up" in world.run("apply").expect(OK).err
+    assert world.run("recover").expect(OK).outcomes() == {}
+
+
+def test_an_apply_of_another_bucket_recovers_all_the_same(world):
+    more = killed_in_two_buckets(world)
+    (more / "lost").write_text("x")
+    os.utime(more / "lost", (1e9, 1e9))
+    world.plan("--bucket", "more").expect(OK)
+    world.apply().expect(OK)
+    assert not (more / "lost").exists()
+    assert world.run("recover").expect(OK).outcomes() == {}
+
+
+def test_doubts_of_another_bucket_that_nobody_can_look_up_fail_no_run(world):
+    more = killed_in_two_buckets(world)
+    (more / "lost").write_text("x")
+    os.utime(more / "lost", (1e9, 1e9))
+    world.plan("--bucket", "more").expect(OK)
+    world.media.rename(world.root / "away")
+    applied = world.apply().expect(OK)
+    assert not (more / "lost").exists() and b"1 object in bucket 'media' is still in doubt" in applied.err
+
+
 def test_an_object_that_a_killed_sweep_had_in_hand_is_put_back_if_it_is_named_again(world):
     world.live("1", "2")
     world.put("orphan")
@@ -121,7 +186,7 @@ def test_a_second_sweep_of_the_bucket_is_locked_out(world):
     time.sleep(0.3)
     locked = world.run("apply", "--yes").expect(LOCKED)
     assert str(first.pid) in locked.error["message"] and locked.error["hint"]
-    world.run("recover").expect(LOCKED)
+    world.run("recover").expect(OK)  # nothing is in doubt yet
     # Another state directory does not help: the store itself is held.
     world.run("apply", "--yes", "--state", world.root / "other-state").expect(LOCKED)
     world.scan().expect(OK)
