@@ -86,6 +86,14 @@ void warn_of_versions(ObjectStore& store, const std::string& bucket, const RunOu
                        bucket, deleted == 1 ? "1 object is" : with_thousands(deleted) + " objects are"));
 }
 
+// Of buckets that are only looked at: they would refuse a plan of theirs.
+void warn_of_guards_without_say(const RunOutcome& scanned, RunContext& context) {
+  for (const Refusal& refusal : scanned.overridden) {
+    if (std::ranges::find(context.accepted, refusal.guard) != context.accepted.end()) continue;
+    context.progress.warn(format("[{}] {}: {}; the bucket is only looked at, so this refuses nothing", name_of(refusal.guard), refusal.bucket, refusal.message));
+  }
+}
+
 // The report of the sweep is that of the whole run only together with what the scan before it saw.
 void add_scanned(RunOutcome& outcome, RunOutcome scanned) {
   outcome.report.buckets.merge(scanned.report.buckets);
@@ -158,13 +166,15 @@ RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunConte
   ScanRequest scan;
   scan.selection = request.selection;
   scan.dry_run = request.dry_run;
+  scan.planned_modes = {Mode::remove};
+  scan.guards_of = ScanRequest::GuardsOf::planned;
   std::optional<ScratchFile> plan_file;
   if (request.dry_run == RunReport::DryRun::no) {
     plan_file.emplace(workspace.scratch(context.command).string() + ".plan");
     scan.plan_path = plan_file->path();
-    scan.planned_modes = {Mode::remove};
   }
   RunOutcome scanned = scan_buckets(workspace, scan, context);
+  warn_of_guards_without_say(scanned, context);
   if (!scanned.plan || scanned.plan->candidates() == 0) {
     scanned.plan.reset();  // its file goes now
     return scanned;

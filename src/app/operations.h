@@ -24,7 +24,8 @@ struct CleanupRequest {
 };
 
 // Scans the workspace's buckets, plans what their modes allow and carries it out, as one run. The outcome (and the history) holds the buckets that were only
-// looked at, too. What earlier runs left in doubt in the workspace's buckets is looked up before anything else, also if nothing is due then.
+// looked at, too. Guards of buckets that it may not sweep refuse nothing: they are in
+// `overridden`, and a warning. What earlier runs left in doubt in the workspace's buckets is looked up before anything else, also if nothing is due then.
 RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunContext& context);
 
 // Carries out a plan that somebody made before: recover the workspace's other buckets -> approve -> hold -> recover -> sweep. `outcome.error` at Stage::approving if it may not be, with

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "app/operations.h"
@@ -50,6 +51,7 @@ class Apply {
       return ask(plan, scanned);
     };
     RunOutcome outcome = cleanup(*workspace_, request, *run_);
+    std::erase_if(outcome.overridden, [&](const Refusal& refusal) { return !is_accepted(refusal); });  // a warning said it
     if (was_asked) {
       outcome.overridden.clear();  // told before
       return finish(outcome);
@@ -63,12 +65,18 @@ class Apply {
   }
 
   Result<void> ask(const Plan& plan, const RunOutcome& scanned) {
-    for (const Refusal& refusal : scanned.overridden) context_.output.overridden(refusal);
+    for (const Refusal& refusal : scanned.overridden) {
+      if (is_accepted(refusal)) context_.output.overridden(refusal);
+    }
     if (options_.yes == Switch::on) return {};
     context_.output.plan(plan);
     if (confirmed(plan)) return {};
     return Error{ErrorCode::not_approved, "nothing was deleted: the deletion was not approved",
                  "answer 'yes' on a terminal, pass --yes, or use `plan -o FILE` and `apply FILE`"};
+  }
+
+  bool is_accepted(const Refusal& refusal) const {
+    return std::find(options_.accepted.begin(), options_.accepted.end(), refusal.guard) != options_.accepted.end();
   }
 
   bool confirmed(const Plan& plan) const {

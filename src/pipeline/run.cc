@@ -73,6 +73,10 @@ bool contains(const std::vector<Guard>& guards, Guard guard) {
   return std::find(guards.begin(), guards.end(), guard) != guards.end();
 }
 
+bool is_planned(const BucketPolicy& policy, const ScanRequest& request) {
+  return std::find(request.planned_modes.begin(), request.planned_modes.end(), policy.mode) != request.planned_modes.end();
+}
+
 Result<void> replace_file(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (std::rename(from.c_str(), to.c_str()) == 0) return {};
   return system_error(errno, format("cannot replace the ledger '{}'", to.string()));
@@ -124,11 +128,12 @@ Result<void> judge_bucket(const ScanTarget& target, const Findings& findings, co
   TRY_ASSIGN(const auto baseline, context.history.baseline(target.policy.name));
   const auto worst = std::chrono::abs(step) > std::chrono::abs(findings.clock_skew) ? step : findings.clock_skew;
   const JudgeInput input{findings, target.policy, baseline, request.selection, context.clock.now(), worst};
+  const bool has_say = request.guards_of == ScanRequest::GuardsOf::all || is_planned(target.policy, request);
   bool refused = false;
   for (Refusal& refusal : judge(input)) {
     const bool accepted = contains(context.accepted, refusal.guard);
     refused = refused || !accepted;
-    (accepted ? outcome.overridden : outcome.refusals).push_back(std::move(refusal));
+    (accepted || !has_say ? outcome.overridden : outcome.refusals).push_back(std::move(refusal));
   }
   if (!findings.complete()) return {};
   TRY(replace_file((refused ? findings.ledger_refused : findings.ledger).path(), target.ledger));
@@ -150,13 +155,14 @@ Result<void> scan_all(std::span<const ScanTarget> targets, const ScanRequest& re
     all.push_back(std::move(findings));
   }
   if (!outcome.refusals.empty()) return {};
-  TRY(context.history.save_clock_anchor({context.clock.boot_id(), context.clock.boot_now(), context.clock.now()}));
+  const bool all_accepted = std::all_of(outcome.overridden.begin(), outcome.overridden.end(),
+                                        [&](const Refusal& refusal) { return contains(context.accepted, refusal.guard); });
+  if (all_accepted) TRY(context.history.save_clock_anchor({context.clock.boot_id(), context.clock.boot_now(), context.clock.now()}));
   if (!request.plan_path) return {};
   std::vector<const Findings*> findings;
   std::vector<const BucketPolicy*> policies;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const auto& modes = request.planned_modes;
-    if (std::find(modes.begin(), modes.end(), targets[i].policy.mode) == modes.end()) continue;
+    if (!is_planned(targets[i].policy, request)) continue;
     findings.push_back(&all[i]);
     policies.push_back(&targets[i].policy);
   }
