@@ -9,20 +9,24 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "pipeline/findings.h"
+#include "pipeline/sweep/sweep.h"
 
 namespace heimdall {
 
 namespace {
 
 // A run that ended before its pipeline began, which is what writes the report otherwise.
-RunOutcome ended_early(const RunContext& context, RunOutcome::Stage stage, Error error) {
-  RunOutcome outcome = ended_with(std::move(error));
-  RunReport& report = outcome.report;
+void describe(RunReport& report, const RunContext& context) {
   report.run_id = context.run_id;
   report.command = context.command;
   report.trigger = context.trigger;
   report.completed_at = context.clock.now();
   report.started_at = context.started_at.value_or(*report.completed_at);
+}
+
+RunOutcome ended_early(const RunContext& context, RunOutcome::Stage stage, Error error) {
+  RunOutcome outcome = ended_with(std::move(error));
+  describe(outcome.report, context);
   outcome.stage = stage;
   return outcome;
 }
@@ -74,6 +78,23 @@ Result<Held> hold_all(Workspace& workspace, const Plan& plan, RunContext& contex
   return held;
 }
 
+// `locked` while somebody sweeps a bucket of the plan by this state directory.
+Result<void> look_whether_free(Workspace& workspace, const Plan& plan) {
+  for (const BucketPlan& bucket : plan.buckets()) TRY(workspace.directory().lock_bucket(bucket.bucket));
+  return {};
+}
+
+// What a sweep sees before it rechecks anything.
+Result<std::vector<Refusal>> other_buckets(Workspace& workspace, const Plan& plan) {
+  std::vector<Refusal> refusals;
+  for (const BucketPlan& bucket : plan.buckets()) {
+    TRY_ASSIGN(ObjectReader* const reader, workspace.find(bucket.bucket)->reader());
+    TRY_ASSIGN(const std::string identity, reader->identity());
+    if (auto refusal = identity_refusal(bucket, identity)) refusals.push_back(std::move(*refusal));
+  }
+  return refusals;
+}
+
 // Deleted objects that still take their space: the figures count them as recovered.
 void warn_of_versions(ObjectStore& store, const std::string& bucket, const RunOutcome& outcome, Progress& progress) {
   const auto figures = outcome.report.buckets.find(bucket);
@@ -105,14 +126,29 @@ void add_scanned(RunOutcome& outcome, RunOutcome scanned) {
   outcome.report.error = outcome.unlisted.front().error.message;
 }
 
+// `stage` is that of the error.
+Result<ApprovedPlan> approve_as_configured(Workspace& workspace, Plan plan, RunContext& context, RunOutcome::Stage& stage) {
+  stage = RunOutcome::Stage::holding;
+  TRY_ASSIGN(const auto used_by, workspace.state().plan_user(plan.digest()));
+  // Whoever used it may still be at it.
+  if (used_by) TRY(look_whether_free(workspace, plan));
+  stage = RunOutcome::Stage::approving;
+  const std::vector<BucketPolicy> policies = workspace.policies();
+  return approve(std::move(plan), {context.clock.now(), policies, used_by});
+}
+
+// A plan that may not be carried out is none of the history.
+RunOutcome not_taken(Workspace& workspace, RunContext& context, RunOutcome::Stage stage, Error error) {
+  RunOutcome outcome = ended_early(context, stage, std::move(error));
+  return stage == RunOutcome::Stage::approving ? outcome : saved(std::move(outcome), workspace.state());
+}
+
 // approve -> hold -> recover -> sweep.
 RunOutcome sweep_plan(Workspace& workspace, Plan plan, RunContext& context) {
   using Stage = RunOutcome::Stage;
-  auto used_by = workspace.state().plan_user(plan.digest());
-  if (!used_by) return saved(ended_early(context, Stage::holding, std::move(used_by).error()), workspace.state());
-  const std::vector<BucketPolicy> policies = workspace.policies();
-  auto approved = approve(std::move(plan), {context.clock.now(), policies, *used_by});
-  if (!approved) return ended_early(context, Stage::approving, std::move(approved).error());
+  Stage stage = Stage::holding;
+  auto approved = approve_as_configured(workspace, std::move(plan), context, stage);
+  if (!approved) return not_taken(workspace, context, stage, std::move(approved).error());
 
   // Held until the end: nobody else deletes in these buckets, and nothing is swept over what is in doubt.
   auto held = hold_all(workspace, approved->plan(), context);
@@ -156,6 +192,25 @@ RunOutcome carry_out(Workspace& workspace, Plan plan, RunContext& context) {
   auto recovered = recover_first(workspace, context, is_another);
   if (!recovered) return saved(ended_early(context, RunOutcome::Stage::holding, std::move(recovered).error()), workspace.state());
   return sweep_plan(workspace, std::move(plan), context);
+}
+
+RunOutcome rehearse(Workspace& workspace, Plan plan, RunContext& context) {
+  using Stage = RunOutcome::Stage;
+  Stage stage = Stage::holding;
+  auto approved = approve_as_configured(workspace, std::move(plan), context, stage);
+  if (!approved) return not_taken(workspace, context, stage, std::move(approved).error());
+  const auto is_free = look_whether_free(workspace, approved->plan());
+  if (!is_free) return not_taken(workspace, context, Stage::holding, is_free.error());
+  auto refusals = other_buckets(workspace, approved->plan());
+  if (!refusals) return not_taken(workspace, context, Stage::holding, std::move(refusals).error());
+  RunOutcome outcome;
+  describe(outcome.report, context);
+  outcome.report.dry_run = true;
+  outcome.report.status = refusals->empty() ? RunStatus::success : RunStatus::refused;
+  if (!refusals->empty()) outcome.report.error = refusals->front().message;
+  for (const BucketPlan& bucket : approved->plan().buckets()) outcome.report.buckets[bucket.bucket] = bucket.figures;
+  outcome.refusals = std::move(*refusals);
+  return saved(std::move(outcome), workspace.state());
 }
 
 RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunContext& context) {

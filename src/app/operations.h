@@ -32,6 +32,10 @@ RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunConte
 // failed_precondition (stale, used, made under another configuration), corrupt, or not_approved (the mode of a bucket); then no run is in the history.
 RunOutcome carry_out(Workspace& workspace, Plan plan, RunContext& context);
 
+// The same up to the hold, and whether each bucket is the one that the plan was made for: nothing is held, looked up, deleted or marked as used. The report
+// has the figures of the plan. Errors as of carry_out(), and `locked`.
+RunOutcome rehearse(Workspace& workspace, Plan plan, RunContext& context);
+
 // A scan of the workspace's buckets, as requested. invalid_argument at Stage::opening if two of them overlap.
 RunOutcome scan_buckets(Workspace& workspace, const ScanRequest& request, RunContext& context);
 

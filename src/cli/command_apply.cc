@@ -32,10 +32,12 @@ class Apply {
     auto plan = open_plan(path);
     if (!plan) return fail(context_, plan.error(), plan_exit_code(plan.error().code));
     if (options_.dry_run == Switch::on) {
-      context_.output.plan(*plan);
-      context_.output.note("A dry run: nothing was deleted.");
-      context_.output.done();
-      return ExitCode::ok;
+      const RunOutcome outcome = rehearse(*workspace_, *plan, *run_);
+      const bool is_fit = !outcome.error && outcome.refusals.empty();
+      if (is_fit) context_.output.plan(*plan);
+      const ExitCode exit = finish_run(context_, outcome);
+      if (is_fit) context_.output.note("A dry run: nothing was deleted.");
+      return exit;
     }
     return finish(carry_out(*workspace_, std::move(*plan), *run_));
   }

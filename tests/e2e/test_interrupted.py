@@ -198,6 +198,16 @@ def test_a_second_sweep_of_the_bucket_is_locked_out(world):
     assert not world.has("orphan")
 
 
+def test_a_plan_that_is_being_carried_out_is_locked_and_not_used(world):
+    keys = big(world)
+    process = sweeping(world, keys)
+    assert str(process.pid) in world.apply().expect(LOCKED).error["message"]
+    world.apply("--dry-run").expect(LOCKED)
+    process.go_on()
+    process.result().expect(OK)
+    world.apply().expect(STALE)
+
+
 def test_one_interrupt_finishes_the_batch_and_leaves_the_rest_untouched(world):
     keys = big(world)
     process = sweeping(world, keys)

@@ -313,7 +313,9 @@ def test_a_dry_run_of_a_plan_deletes_nothing_and_does_not_use_it_up(world):
     world.live("1", "2")
     world.put("orphan")
     world.plan().expect(OK)
-    world.apply("--dry-run").expect(OK)
+    dry = world.apply("--dry-run").expect(OK)
+    assert dry.summary["dry_run"] is True and dry.summary["run_id"] and dry.figures()["due_objects"] == 1 and dry.summary["total_deleted"] == 0
+    assert dry.of("plan") and world.last_run()["dry_run"] is True
     assert world.has("orphan")
     world.apply().expect(OK)
     assert not world.has("orphan")

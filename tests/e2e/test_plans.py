@@ -16,7 +16,9 @@ def planned(world):
 
 
 def refuses(world, code=STALE, **options):
+    rehearsed = world.apply("--dry-run", **options).expect(code)
     refused = world.apply(**options).expect(code)
+    assert rehearsed.error == refused.error
     assert refused.error["message"] and refused.error["hint"], refused.story
     assert {b"orphan", b"lost"} <= world.keys()
     return refused
@@ -92,6 +94,15 @@ def test_a_plan_survives_a_change_that_decides_nothing(planned, change):
     change(planned)
     planned.apply().expect(OK)
     assert planned.keys() == {b"1", b"2"}
+
+
+def test_a_dry_run_tells_that_the_mode_forbids_it_and_that_the_bucket_is_another_one(planned):
+    planned.bucket["mode"] = "report"
+    refuses(planned, NOT_APPROVED)
+    planned.bucket["mode"] = "delete"
+    planned.media.rename(planned.root / "elsewhere")
+    planned.live("1", "2")
+    assert planned.apply("--dry-run").expect(REFUSED).guards() == planned.apply().expect(REFUSED).guards() == ["identity_changed"]
 
 
 def test_a_plan_for_a_bucket_that_is_gone_from_the_configuration_is_refused(planned):
