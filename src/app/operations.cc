@@ -15,7 +15,7 @@ namespace heimdall {
 
 namespace {
 
-// A run that ended before its pipeline began, which is what writes the report otherwise.
+// A report that the pipeline does not write.
 void describe(RunReport& report, const RunContext& context) {
   report.run_id = context.run_id;
   report.command = context.command;
@@ -24,6 +24,7 @@ void describe(RunReport& report, const RunContext& context) {
   report.started_at = context.started_at.value_or(*report.completed_at);
 }
 
+// A run that ended before its pipeline began.
 RunOutcome ended_early(const RunContext& context, RunOutcome::Stage stage, Error error) {
   RunOutcome outcome = ended_with(std::move(error));
   describe(outcome.report, context);

@@ -103,6 +103,9 @@ ExitCode finish_run(CommandContext& context, const RunOutcome& outcome) {
     context.output.summary(outcome.report);
     return interrupted ? ExitCode::interrupted : ExitCode::partial;
   }
+  // Refusals and ranges stand on their own lines; that keys failed stands nowhere else.
+  const bool keys_failed = totals.deletion_failures > 0 && outcome.refusals.empty() && outcome.unlisted.empty();
+  if (keys_failed && !outcome.report.error.empty()) context.progress.warn(outcome.report.error);
   context.output.summary(outcome.report);
   if (!outcome.refusals.empty()) return totals.orphans_deleted == 0 ? ExitCode::refused : ExitCode::partial;
   return totals.deletion_failures > 0 || !outcome.unlisted.empty() ? ExitCode::partial : ExitCode::ok;

@@ -62,7 +62,7 @@ class RunLog {
     const RunTotals totals = totals_of(outcome.report);
     if (outcome.error && outcome.error->code == ErrorCode::cancelled) return RunStatus::interrupted;
     if (!outcome.refusals.empty()) return totals.orphans_deleted == 0 ? RunStatus::refused : RunStatus::partial;
-    if (outcome.error) return totals.orphans_deleted == 0 ? RunStatus::failed : RunStatus::partial;
+    if (outcome.error) return totals.orphans_deleted + totals.deletion_failures == 0 ? RunStatus::failed : RunStatus::partial;
     return totals.deletion_failures > 0 || !outcome.unlisted.empty() ? RunStatus::partial : RunStatus::success;
   }
 
@@ -172,6 +172,29 @@ Result<void> scan_all(std::span<const ScanTarget> targets, const ScanRequest& re
   return {};
 }
 
+// What kept a sweep from deleting what it was to delete, over all buckets so far.
+struct KeyFailures {
+  std::uint64_t candidates = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t in_doubt = 0;
+  std::string first;
+
+  void add(const SweepReport& report, std::uint64_t planned) {
+    candidates += planned;
+    in_doubt += report.in_doubt;
+    failed += report.figures.deletion_failures - report.in_doubt;
+    if (first.empty()) first = report.first_failure;
+  }
+  // One sentence; empty if there were none.
+  std::string message() const {
+    const std::string of_all = format("of {}", count_of(candidates, "object"));
+    std::string text;
+    if (failed > 0) text = format("{} {} could not be deleted: {}", with_thousands(failed), of_all, first.empty() ? "see `runs show`" : first);
+    if (in_doubt > 0) text += format("{}{} {} {} in doubt: `recover` looks again", text.empty() ? "" : "; ", with_thousands(in_doubt), of_all, in_doubt == 1 ? "is" : "are");
+    return text;
+  }
+};
+
 Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget> targets, JournalLog& journal,
                        RunContext& context, RunOutcome& outcome) {
   const Plan& plan = approved.plan();
@@ -183,6 +206,7 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
                                             "new plan", human_duration(step))});
     return {};
   }
+  KeyFailures failures;
   // A plan works once: from the first intent on, or when all of it was looked at.
   bool used = false;
   const auto use_plan = [&]() -> Result<void> {
@@ -199,6 +223,8 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
                                options, context.progress, context.stop);
     outcome.report.buckets[target.policy.name] = report.figures;
     outcome.report.sweeps[target.policy.name] = report.times;
+    failures.add(report, plan.buckets()[i].candidates);
+    outcome.report.error = failures.message();  // unless there is a graver reason
     if (report.refusal) outcome.refusals.push_back(std::move(*report.refusal));
     if (report.failure) return std::move(*report.failure);
     if (!outcome.refusals.empty()) return {};

@@ -271,7 +271,34 @@ TEST_F(RunTest, a_failed_key_makes_the_run_partial) {
   world_.put_orphans(2);
   const ApprovedPlan plan = world_.approved_plan();
   world_.store.before_remove = [&](const ObjectMeta&) { world_.clock.advance(11s); };
-  EXPECT_EQ(world_.apply(plan).report.status, RunStatus::partial);
+  const RunOutcome outcome = world_.apply(plan);
+  EXPECT_EQ(outcome.report.status, RunStatus::partial);
+  EXPECT_THAT(saved(outcome).error, HasSubstr("2 of 2 objects could not be deleted: "));
+}
+
+class LosableHold final : public SourceHold {
+ public:
+  bool still_held() override { return !lost; }
+  bool lost = false;
+};
+
+TEST_F(RunTest, a_run_that_ends_with_an_error_after_all_keys_failed_is_partial) {
+  world_.put_orphans(2);
+  const ApprovedPlan plan = world_.approved_plan();
+  LosableHold hold;
+  SourceHold* const holds[] = {&hold};
+  const auto bound = world_.bindings();
+  const ApplyTarget target{world_.store, world_.policy, bound, world_.directory / "apply", holds};
+  RunContext applying = world_.context("apply");
+  world_.store.before_remove = [&](const ObjectMeta&) {
+    hold.lost = true;
+    world_.clock.advance(2s);
+  };
+  const RunOutcome outcome = run_apply(plan, std::span(&target, 1), world_.journal, applying);
+  ASSERT_TRUE(outcome.error.has_value());
+  EXPECT_EQ(outcome.report.buckets.at("raw").deletion_failures, 2U);
+  EXPECT_EQ(outcome.report.status, RunStatus::partial);
+  EXPECT_EQ(outcome.report.error, outcome.error->message);
 }
 
 // Two buckets in one plan: what the first one deleted stays counted when the second one refuses.

@@ -263,6 +263,8 @@ def test_a_file_that_may_not_be_deleted_fails_alone(world):
     assert applied.outcomes() == {b"a/orphan": "deleted", b"shut/orphan": "failed", b"z": "deleted"}
     assert applied.figures()["deletion_failures"] == 1 and applied.summary["status"] == "partial"
     assert [line for line in applied.of("deletion") if line["outcome"] == "failed"][0]["error"]
+    assert applied.summary["message"].startswith("1 of 3 objects could not be deleted: ") and b"1 of 3 objects could not be deleted: " in applied.err
+    assert world.last_run()["message"] == applied.summary["message"]
     assert world.has("shut/orphan")
 
 
