@@ -128,7 +128,9 @@ ExitCode command_scan(CommandContext& context) {
                  context.progress, context.stop, options.accepted};
   if (options.command == Command::stats) return finish_stats(context, workspace->config().health, take_stats(*workspace, run));
   RunOutcome outcome = scan_buckets(*workspace, request, run);
-  if (dangling && !outcome.error) {
+  if (dangling && !outcome.unlisted.empty()) {
+    context.progress.warn(format("'{}' was not written: a part of a bucket could not be listed, so nobody knows which objects are not there", *options.dangling));
+  } else if (dangling && !outcome.error) {
     if (auto finished = dangling->finish(); !finished) outcome.error = finished.error();
   }
   exit = finish_run(context, outcome);
