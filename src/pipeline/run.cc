@@ -127,7 +127,10 @@ Result<void> judge_bucket(const ScanTarget& target, const Findings& findings, co
                           std::chrono::nanoseconds step, RunContext& context, RunOutcome& outcome) {
   TRY_ASSIGN(const auto baseline, context.history.baseline(target.policy.name));
   const auto worst = std::chrono::abs(step) > std::chrono::abs(findings.clock_skew) ? step : findings.clock_skew;
-  const JudgeInput input{findings, target.policy, baseline, request.selection, context.clock.now(), worst};
+  JudgeInput input{findings, target.policy, baseline, request.selection, context.clock.now(), worst};
+  if (target.policy.guards.max_bytes && request.selection.limit) {
+    TRY_ASSIGN(input.planned_bytes, planned_bytes(findings, request.selection));
+  }
   const bool has_say = request.guards_of == ScanRequest::GuardsOf::all || is_planned(target.policy, request);
   bool refused = false;
   for (Refusal& refusal : judge(input)) {

@@ -276,6 +276,22 @@ TEST_F(RunTest, a_failed_key_makes_the_run_partial) {
   EXPECT_THAT(saved(outcome).error, HasSubstr("2 of 2 objects could not be deleted: "));
 }
 
+TEST_F(RunTest, max_bytes_judges_what_the_limit_leaves) {
+  world_.put_orphans(3);
+  std::uint64_t all = 0;
+  const RunOutcome scanned = world_.scan();
+  all = scanned.report.buckets.at("raw").due_bytes;
+  ASSERT_EQ(all % 3, 0U);
+  world_.policy.guards.max_bytes = all / 3;
+  EXPECT_THAT(guards_of(world_.plan().refusals), ElementsAre(Guard::max_bytes));
+  const RunOutcome two = world_.plan({Selection::Grace::respect, 2});
+  EXPECT_THAT(guards_of(two.refusals), ElementsAre(Guard::max_bytes));
+  EXPECT_EQ(two.refusals.front().value, static_cast<double>(all / 3 * 2));
+  const RunOutcome one = world_.plan({Selection::Grace::respect, 1});
+  ASSERT_TRUE(one.plan.has_value()) << one.report.error;
+  EXPECT_EQ(one.plan->candidates(), 1U);
+}
+
 class LosableHold final : public SourceHold {
  public:
   bool still_held() override { return !lost; }
