@@ -63,7 +63,20 @@ class Apply {
         context_.output.note(format("Bucket '{}' is in `mode: report`: nothing in it is deleted.", bucket.policy().name));
       }
     }
-    return finish_run(context_, outcome);
+    const ExitCode exit = finish_run(context_, outcome);
+    if (exit == ExitCode::ok) say_if_nothing_is_due(outcome.report);
+    return exit;
+  }
+
+  // In the buckets that may be swept.
+  void say_if_nothing_is_due(RunReport report) {
+    std::erase_if(report.buckets, [&](const auto& entry) {
+      const BucketWorkspace* const bucket = workspace_->find(entry.first);
+      return bucket == nullptr || bucket->policy().mode != Mode::remove;
+    });
+    std::uint64_t due = 0;
+    for (const auto& [bucket, figures] : report.buckets) due += figures.due_objects;
+    if (due == 0 && !report.buckets.empty()) context_.output.note(why_nothing_is_due(report, "apply"));
   }
 
   Result<void> ask(const Plan& plan, const RunOutcome& scanned) {

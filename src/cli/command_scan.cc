@@ -69,24 +69,15 @@ std::string_view name_of(Command command) {
 
 void say_what_is_next(CommandContext& context, const RunOutcome& outcome) {
   std::uint64_t due = 0;
-  std::uint64_t in_grace = 0;
-  std::optional<Timestamp> grace_ends;
-  for (const auto& [bucket, figures] : outcome.report.buckets) {
-    due += figures.due_objects;
-    in_grace += figures.in_grace_objects;
-    if (figures.grace_ends && (!grace_ends || *figures.grace_ends < *grace_ends)) grace_ends = figures.grace_ends;
-  }
+  for (const auto& [bucket, figures] : outcome.report.buckets) due += figures.due_objects;
   const bool planned = outcome.plan.has_value();
   if (planned && outcome.plan->candidates() > 0) {
     const std::string& file = *context.options.file;
     context.output.note(format("Next: heimdall-storage show {0}; heimdall-storage apply {0}", file));
   } else if (due > 0 && !planned) {
     context.output.note("Next: heimdall-storage plan -o FILE");
-  } else if (in_grace > 0 && grace_ends) {
-    context.output.note(format("Nothing is due: {} in grace until {}; `plan --ignore-grace` takes them now.",
-                               with_thousands(in_grace), rfc3339(*grace_ends)));
   } else if (due == 0) {
-    context.output.note("Nothing is due.");
+    context.output.note(why_nothing_is_due(outcome.report, "plan"));
   }
 }
 

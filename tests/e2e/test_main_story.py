@@ -349,6 +349,27 @@ def test_explain_tells_what_decides(world, key, verdict):
     assert not world.run("explain", "s3://media/" + key, as_json=False).expect(OK).out.startswith(b"error")
 
 
+def test_explain_tells_a_bucket_that_was_not_chosen_from_one_that_is_not_configured(world):
+    world.add_bucket("more")
+    assert "not chosen" in world.run("explain", "--bucket", "more", "s3://media/x").expect(USAGE).error["message"]
+    assert "not configured" in world.run("explain", "--bucket", "more", "s3://other/x").expect(USAGE).error["message"]
+
+
+def test_nothing_is_due_and_why(world):
+    world.live("1", "2")
+    commands = [("scan",), ("plan", "-o", world.plan_file), ("apply",), ("apply", "--dry-run")]
+    for command in commands:
+        assert b"Nothing is due: every object is referenced or protected." in world.run(*command, as_json=False).expect(OK).out
+    world.put("new", age=DAY)
+    for command in commands:
+        assert b"Nothing is due: 1 is younger than `min_age`." in world.run(*command, as_json=False).expect(OK).out
+    world.bucket["grace"] = "72h"
+    world.put("orphan")
+    for command in commands:
+        text = world.run(*command, as_json=False).expect(OK).out
+        assert b"Nothing is due: 1 in grace until" in text and (b"`apply --ignore-grace`" if command[0] == "apply" else b"`plan --ignore-grace`") in text
+
+
 def test_explain_needs_a_bucket_and_a_key(world):
     world.live("1")
     for argument in ("1", "s3://media", "s3://media/", "s3:///1", "s3://nobody/1"):
