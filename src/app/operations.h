@@ -24,12 +24,17 @@ struct CleanupRequest {
 };
 
 // Scans the workspace's buckets, plans what their modes allow and carries it out, as one run. The outcome (and the history) holds the buckets that were only
-// looked at, too. What an earlier run left in doubt is looked up before anything is deleted.
+// looked at, too. Guards of buckets that it may not sweep refuse nothing: they are in
+// `overridden`, and a warning. What earlier runs left in doubt in the workspace's buckets is looked up before anything else, also if nothing is due then.
 RunOutcome cleanup(Workspace& workspace, const CleanupRequest& request, RunContext& context);
 
-// Carries out a plan that somebody made before: approve -> hold -> recover -> sweep. `outcome.error` at Stage::approving if it may not be, with
+// Carries out a plan that somebody made before: recover the workspace's other buckets -> approve -> hold -> recover -> sweep. `outcome.error` at Stage::approving if it may not be, with
 // failed_precondition (stale, used, made under another configuration), corrupt, or not_approved (the mode of a bucket); then no run is in the history.
 RunOutcome carry_out(Workspace& workspace, Plan plan, RunContext& context);
+
+// The same up to the hold, and whether each bucket is the one that the plan was made for: nothing is held, looked up, deleted or marked as used. The report
+// has the figures of the plan. Errors as of carry_out(), and `locked`.
+RunOutcome rehearse(Workspace& workspace, Plan plan, RunContext& context);
 
 // A scan of the workspace's buckets, as requested. invalid_argument at Stage::opening if two of them overlap.
 RunOutcome scan_buckets(Workspace& workspace, const ScanRequest& request, RunContext& context);

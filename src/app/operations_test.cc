@@ -187,6 +187,40 @@ TEST_F(OperationsTest, guards_refuse_a_cleanup_and_it_says_which) {
   EXPECT_EQ(accepted.report.buckets.at("photos").orphans_deleted, 2U);
 }
 
+TEST_F(OperationsTest, a_bucket_that_is_only_looked_at_refuses_no_cleanup) {
+  place_.execute("DELETE FROM photos WHERE path = 'b/1'");
+  for (const auto dry_run : {RunReport::DryRun::yes, RunReport::DryRun::no}) {
+    const auto workspace = open(config());
+    RunContext run = context(*workspace);
+    progress_.messages.clear();
+    CleanupRequest request;
+    request.dry_run = dry_run;
+    const RunOutcome outcome = cleanup(*workspace, request, run);
+    EXPECT_FALSE(outcome.error.has_value());
+    EXPECT_THAT(outcome.refusals, IsEmpty());
+    ASSERT_EQ(outcome.overridden.size(), 1U);
+    EXPECT_EQ(outcome.overridden.front().bucket, "looked");
+    EXPECT_EQ(in_history(*workspace, run).status, RunStatus::success);
+    EXPECT_THAT(progress_.messages, ElementsAre(HasSubstr("[orphan_ratio] looked: 2 of 3 objects are due")));
+    EXPECT_FALSE(workspace->state().baseline("looked")->has_value()) << "it was not believed";
+    EXPECT_TRUE(workspace->state().baseline("photos")->has_value());
+  }
+  EXPECT_FALSE(has("a/orphan"));
+  EXPECT_TRUE(has("b/orphan") && has("b/1"));
+}
+
+TEST_F(OperationsTest, a_clock_that_was_stepped_is_remembered_until_it_is_accepted) {
+  Config only_looked = config();
+  only_looked.buckets.erase(only_looked.buckets.begin());
+  const auto workspace = open(std::move(only_looked));
+  const ClockAnchor stepped{clock_.boot_id(), clock_.boot_now(), clock_.now() - std::chrono::hours(1)};
+  ASSERT_TRUE(workspace->state().save_clock_anchor(stepped).has_value());
+  RunContext run = context(*workspace);
+  EXPECT_FALSE(cleanup(*workspace, {}, run).error.has_value());
+  EXPECT_THAT(progress_.messages, ElementsAre(HasSubstr("[clock_skew]")));
+  EXPECT_EQ((*workspace->state().clock_anchor())->wall, stepped.wall);
+}
+
 // Invariant 9.
 TEST_F(OperationsTest, a_bucket_that_somebody_else_sweeps_fails_the_run_and_is_left_alone) {
   const auto workspace = open(config());

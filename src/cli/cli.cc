@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/service_signals.h"
 #include "cli/signals.h"
+#include "cli/standard_output.h"
 #include "cli/terminal_progress.h"
 
 namespace heimdall {
@@ -36,9 +37,9 @@ ExitCode run_command(CommandContext& context, std::optional<ServiceSignals>& sig
 
 bool sweeps(const Options& options) { return options.command == Command::apply && options.dry_run == Switch::off; }
 
-int print_usage(const Usage& usage, bool json) {
+ExitCode print_usage(const Usage& usage, bool json) {
   if (usage.exit_code == 0) {
-    std::fputs(usage.text.c_str(), stdout);
+    print_out(usage.text);
   } else if (json) {
     const auto output = make_json_output();
     output->begin();
@@ -46,12 +47,10 @@ int print_usage(const Usage& usage, bool json) {
   } else {
     std::fputs(usage.text.c_str(), stderr);
   }
-  return usage.exit_code;
+  return static_cast<ExitCode>(usage.exit_code);
 }
 
-}  // namespace
-
-int run_cli(int argc, const char* const* argv) {
+ExitCode run(int argc, const char* const* argv) {
   bool json = false;
   for (int i = 1; i < argc; ++i) json = json || std::strcmp(argv[i], "--json") == 0;
   const auto options = parse_command_line(argc, argv);
@@ -68,12 +67,19 @@ int run_cli(int argc, const char* const* argv) {
   SystemClock clock;
   CommandContext context{*options, *output, progress, clock, stop};
   try {
-    return static_cast<int>(run_command(context, signals));
+    return run_command(context, signals);
   } catch (const std::exception& error) {
     // Only bugs and a lack of memory come here. The journal holds what was sent.
     output->error({ErrorCode::internal, error.what(), "if it is not a lack of memory, please report this; what an apply had sent is in the journal"});
-    return static_cast<int>(ExitCode::failure);
+    return ExitCode::failure;
   }
+}
+
+}  // namespace
+
+int run_cli(int argc, const char* const* argv) {
+  open_standard_streams();
+  return static_cast<int>(with_output_checked(run(argc, argv)));
 }
 
 }  // namespace heimdall

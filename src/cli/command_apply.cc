@@ -1,8 +1,10 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "app/operations.h"
+#include "app/recover_doubts.h"
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
@@ -30,10 +32,12 @@ class Apply {
     auto plan = open_plan(path);
     if (!plan) return fail(context_, plan.error(), plan_exit_code(plan.error().code));
     if (options_.dry_run == Switch::on) {
-      context_.output.plan(*plan);
-      context_.output.note("A dry run: nothing was deleted.");
-      context_.output.done();
-      return ExitCode::ok;
+      const RunOutcome outcome = rehearse(*workspace_, *plan, *run_);
+      const bool is_fit = !outcome.error && outcome.refusals.empty();
+      if (is_fit) context_.output.plan(*plan);
+      const ExitCode exit = finish_run(context_, outcome);
+      if (is_fit) context_.output.note("A dry run: nothing was deleted.");
+      return exit;
     }
     return finish(carry_out(*workspace_, std::move(*plan), *run_));
   }
@@ -49,6 +53,7 @@ class Apply {
       return ask(plan, scanned);
     };
     RunOutcome outcome = cleanup(*workspace_, request, *run_);
+    std::erase_if(outcome.overridden, [&](const Refusal& refusal) { return !is_accepted(refusal); });  // a warning said it
     if (was_asked) {
       outcome.overridden.clear();  // told before
       return finish(outcome);
@@ -58,16 +63,35 @@ class Apply {
         context_.output.note(format("Bucket '{}' is in `mode: report`: nothing in it is deleted.", bucket.policy().name));
       }
     }
-    return finish_run(context_, outcome);
+    const ExitCode exit = finish_run(context_, outcome);
+    if (exit == ExitCode::ok) say_if_nothing_is_due(outcome.report);
+    return exit;
+  }
+
+  // In the buckets that may be swept.
+  void say_if_nothing_is_due(RunReport report) {
+    std::erase_if(report.buckets, [&](const auto& entry) {
+      const BucketWorkspace* const bucket = workspace_->find(entry.first);
+      return bucket == nullptr || bucket->policy().mode != Mode::remove;
+    });
+    std::uint64_t due = 0;
+    for (const auto& [bucket, figures] : report.buckets) due += figures.due_objects;
+    if (due == 0 && !report.buckets.empty()) context_.output.note(why_nothing_is_due(report, "apply"));
   }
 
   Result<void> ask(const Plan& plan, const RunOutcome& scanned) {
-    for (const Refusal& refusal : scanned.overridden) context_.output.overridden(refusal);
+    for (const Refusal& refusal : scanned.overridden) {
+      if (is_accepted(refusal)) context_.output.overridden(refusal);
+    }
     if (options_.yes == Switch::on) return {};
     context_.output.plan(plan);
     if (confirmed(plan)) return {};
     return Error{ErrorCode::not_approved, "nothing was deleted: the deletion was not approved",
                  "answer 'yes' on a terminal, pass --yes, or use `plan -o FILE` and `apply FILE`"};
+  }
+
+  bool is_accepted(const Refusal& refusal) const {
+    return std::find(options_.accepted.begin(), options_.accepted.end(), refusal.guard) != options_.accepted.end();
   }
 
   bool confirmed(const Plan& plan) const {
@@ -104,21 +128,12 @@ ExitCode command_recover(CommandContext& context) {
   ExitCode exit = ExitCode::ok;
   const auto workspace = open_workspace(context, exit);
   if (workspace == nullptr) return exit;
-  std::uint64_t settled = 0;
-  std::uint64_t in_doubt = 0;
-  for (BucketWorkspace& bucket : workspace->buckets()) {
-    auto held = workspace->hold(bucket);
-    if (!held) return fail(context, held.error());
-    auto report = workspace->recover_bucket(*held, context.stop);
-    if (!report) return fail(context, report.error());
-    for (const Deletion& deletion : report->settled) context.output.deletion(deletion);
-    settled += report->settled.size();
-    in_doubt += report->still_in_doubt;
-  }
-  if (settled == 0 && in_doubt == 0) context.output.note("Nothing was left in doubt.");
-  if (in_doubt > 0) {
-    return fail(context, still_in_doubt(in_doubt));
-  }
+  RunContext run{new_run_id(context.clock), "recover", workspace->state(), context.clock, context.progress, context.stop, {}};
+  const auto report = recover_doubts(*workspace, run);
+  if (!report) return fail(context, report.error());
+  for (const Deletion& deletion : report->settled) context.output.deletion(deletion);
+  if (const auto error = report->error()) return fail(context, *error);
+  if (report->settled.empty()) context.output.note("Nothing was left in doubt.");
   context.output.done();
   return ExitCode::ok;
 }

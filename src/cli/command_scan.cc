@@ -1,8 +1,12 @@
 #include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "app/operations.h"
+#include "app/output_path.h"
 #include "base/format.h"
 #include "base/ids.h"
 #include "base/text.h"
@@ -13,13 +17,20 @@ namespace heimdall {
 
 namespace {
 
-// The file of `scan --dangling`: JSON Lines. It exists only if it is whole.
+// The file of `scan --dangling`: JSON Lines. It exists only if it is whole; destroyed unfinished it leaves nothing behind.
 class DanglingFile {
  public:
   static Result<DanglingFile> create(const std::string& path) {
-    const std::string temporary = path + ".part";
-    TRY_ASSIGN(UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, "file of dangling references", 0666));
-    return DanglingFile(path, temporary, std::move(fd));
+    // A name that nobody can know before, and nothing that is there is touched.
+    std::string temporary = format("{}.tmp-{:016x}", path, random_u64());
+    TRY_ASSIGN(UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, "file of dangling references", 0666));
+    return DanglingFile(path, std::move(temporary), std::move(fd));
+  }
+  DanglingFile(DanglingFile&& other) noexcept
+      : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})), fd_(std::move(other.fd_)) {}
+  DanglingFile& operator=(DanglingFile&&) = delete;
+  ~DanglingFile() {
+    if (!temporary_.empty()) unlink(temporary_.c_str());
   }
 
   Result<void> add(const std::string& bucket, const DanglingReference& reference) {
@@ -33,17 +44,24 @@ class DanglingFile {
   }
 
   Result<void> finish() {
-    if (std::rename(temporary_.c_str(), path_.c_str()) == 0) return {};
-    return system_error(errno, format("cannot write '{}'", path_));
+    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(errno, format("cannot write '{}'", path_));
+    temporary_.clear();
+    return {};
   }
 
  private:
   DanglingFile(std::string path, std::string temporary, UniqueFd fd)
       : path_(std::move(path)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
   std::string path_;
-  std::string temporary_;
+  std::string temporary_;  // empty once finished
   UniqueFd fd_;
 };
+
+// Before anything is contacted: nobody should wait for a scan whose result has no place.
+Result<void> check_output(const Options& options, const Config& config) {
+  if (options.command == Command::plan) return check_output_path(config, *options.file, OutputKind::plan);
+  return options.dangling ? check_output_path(config, *options.dangling, OutputKind::dangling) : Result<void>();
+}
 
 std::string_view name_of(Command command) {
   return command == Command::plan ? "plan" : command == Command::stats ? "stats" : "scan";
@@ -51,24 +69,15 @@ std::string_view name_of(Command command) {
 
 void say_what_is_next(CommandContext& context, const RunOutcome& outcome) {
   std::uint64_t due = 0;
-  std::uint64_t in_grace = 0;
-  std::optional<Timestamp> grace_ends;
-  for (const auto& [bucket, figures] : outcome.report.buckets) {
-    due += figures.due_objects;
-    in_grace += figures.in_grace_objects;
-    if (figures.grace_ends && (!grace_ends || *figures.grace_ends < *grace_ends)) grace_ends = figures.grace_ends;
-  }
+  for (const auto& [bucket, figures] : outcome.report.buckets) due += figures.due_objects;
   const bool planned = outcome.plan.has_value();
   if (planned && outcome.plan->candidates() > 0) {
     const std::string& file = *context.options.file;
     context.output.note(format("Next: heimdall-storage show {0}; heimdall-storage apply {0}", file));
   } else if (due > 0 && !planned) {
     context.output.note("Next: heimdall-storage plan -o FILE");
-  } else if (in_grace > 0 && grace_ends) {
-    context.output.note(format("Nothing is due: {} in grace until {}; `plan --ignore-grace` takes them now.",
-                               with_thousands(in_grace), rfc3339(*grace_ends)));
   } else if (due == 0) {
-    context.output.note("Nothing is due.");
+    context.output.note(why_nothing_is_due(outcome.report, "plan"));
   }
 }
 
@@ -90,6 +99,8 @@ ExitCode command_scan(CommandContext& context) {
   const auto workspace = open_workspace(context, exit);
   if (workspace == nullptr) return exit;
 
+  if (auto checked = check_output(options, workspace->config()); !checked) return fail(context, checked.error(), ExitCode::usage);
+
   ScanRequest request;
   request.selection = {options.ignore_grace == Switch::on ? Selection::Grace::ignore : Selection::Grace::respect, options.limit};
   if (options.command == Command::plan) request.plan_path = *options.file;
@@ -97,7 +108,7 @@ ExitCode command_scan(CommandContext& context) {
   if (options.dangling) {
     auto created = DanglingFile::create(*options.dangling);
     if (!created) return fail(context, created.error(), ExitCode::failure);
-    dangling = std::move(*created);
+    dangling.emplace(std::move(*created));
     request.on_scanned = [&](const ScanTarget& target, const ReferenceSnapshot& snapshot) {
       return visit_dangling(target.store, target.sources, snapshot,
                             [&](const DanglingReference& found) { return dangling->add(target.policy.name, found); }, context.stop);
@@ -108,7 +119,9 @@ ExitCode command_scan(CommandContext& context) {
                  context.progress, context.stop, options.accepted};
   if (options.command == Command::stats) return finish_stats(context, workspace->config().health, take_stats(*workspace, run));
   RunOutcome outcome = scan_buckets(*workspace, request, run);
-  if (dangling && !outcome.error) {
+  if (dangling && !outcome.unlisted.empty()) {
+    context.progress.warn(format("'{}' was not written: a part of a bucket could not be listed, so nobody knows which objects are not there", *options.dangling));
+  } else if (dangling && !outcome.error) {
     if (auto finished = dangling->finish(); !finished) outcome.error = finished.error();
   }
   exit = finish_run(context, outcome);

@@ -6,6 +6,7 @@
 #include "base/line_log.h"
 #include "cli/commands.h"
 #include "cli/service_signals.h"
+#include "cli/standard_output.h"
 #include "daemon/service.h"
 
 namespace heimdall {
@@ -58,7 +59,7 @@ ExitCode command_serve(CommandContext& context, ServiceSignals& signals) {
   context.output.done();
   std::fflush(nullptr);
   // A look at a store that hangs may still be under way on a thread of its own: nothing is torn down under it.
-  std::_Exit(static_cast<int>(ExitCode::ok));
+  std::_Exit(static_cast<int>(with_output_checked(ExitCode::ok)));
 }
 
 }  // namespace heimdall

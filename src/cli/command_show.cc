@@ -52,6 +52,10 @@ ExitCode command_explain(CommandContext& context) {
   if (workspace == nullptr) return exit;
   for (const auto& [name, key] : objects) {
     BucketWorkspace* const bucket = workspace->find(name);
+    if (bucket == nullptr && workspace->config().find_bucket(name) != nullptr) {
+      return fail(context, {ErrorCode::invalid_argument, format("bucket '{}' was not chosen", printable(name)), format("leave out --bucket, or say --bucket {}", name)},
+                  ExitCode::usage);
+    }
     if (bucket == nullptr) {
       std::string known;
       for (BucketWorkspace& entry : workspace->buckets()) known += (known.empty() ? "" : ", ") + entry.policy().name;

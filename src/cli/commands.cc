@@ -89,6 +89,22 @@ Result<Plan> open_plan(const std::string& path) {
   return plan;
 }
 
+std::string why_nothing_is_due(const RunReport& report, std::string_view command) {
+  std::uint64_t in_grace = 0;
+  std::uint64_t young = 0;
+  std::optional<Timestamp> grace_ends;
+  for (const auto& [bucket, figures] : report.buckets) {
+    in_grace += figures.in_grace_objects;
+    young += figures.young_objects;
+    if (figures.grace_ends && (!grace_ends || *figures.grace_ends < *grace_ends)) grace_ends = figures.grace_ends;
+  }
+  if (in_grace > 0 && grace_ends) {
+    return format("Nothing is due: {} in grace until {}; `{} --ignore-grace` takes them now.", with_thousands(in_grace), rfc3339(*grace_ends), command);
+  }
+  if (young > 0) return format("Nothing is due: {} {} younger than `min_age`.", with_thousands(young), young == 1 ? "is" : "are");
+  return "Nothing is due: every object is referenced or protected.";
+}
+
 ExitCode finish_run(CommandContext& context, const RunOutcome& outcome) {
   if (outcome.error && outcome.stage != RunOutcome::Stage::running) return fail(context, *outcome.error, exit_code_of(*outcome.error, outcome.stage));
   for (const Refusal& refusal : outcome.overridden) context.output.overridden(refusal);
@@ -103,6 +119,9 @@ ExitCode finish_run(CommandContext& context, const RunOutcome& outcome) {
     context.output.summary(outcome.report);
     return interrupted ? ExitCode::interrupted : ExitCode::partial;
   }
+  // Refusals and ranges stand on their own lines; that keys failed stands nowhere else.
+  const bool keys_failed = totals.deletion_failures > 0 && outcome.refusals.empty() && outcome.unlisted.empty();
+  if (keys_failed && !outcome.report.error.empty()) context.progress.warn(outcome.report.error);
   context.output.summary(outcome.report);
   if (!outcome.refusals.empty()) return totals.orphans_deleted == 0 ? ExitCode::refused : ExitCode::partial;
   return totals.deletion_failures > 0 || !outcome.unlisted.empty() ? ExitCode::partial : ExitCode::ok;

@@ -53,6 +53,9 @@ std::unique_ptr<Workspace> open_workspace(CommandContext& context, ExitCode& exi
 // Opens the plan that the command line names. The error says where a plan comes from.
 Result<Plan> open_plan(const std::string& path);
 
+// Why a run that found nothing due in `report`'s buckets did not, and what to do about it; a sentence. `command` is the one that can ignore grace.
+std::string why_nothing_is_due(const RunReport& report, std::string_view command);
+
 // Prints why a run never began, or refusals, unlisted ranges and the last line of a run; its exit status.
 ExitCode finish_run(CommandContext& context, const RunOutcome& outcome);
 

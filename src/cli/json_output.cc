@@ -1,10 +1,9 @@
-#include <cstdio>
-
 #include <nlohmann/json.hpp>
 
 #include "app/report_json.h"
 #include "base/text.h"
 #include "cli/output.h"
+#include "cli/standard_output.h"
 #include "cli/version.h"
 
 namespace heimdall {
@@ -75,11 +74,7 @@ class JsonOutput final : public Output {
   void error(const Error& error) override { print(error_json(error)); }
 
  private:
-  static void print(const Json& line) {
-    const std::string text = to_text(line) + "\n";
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
-  }
+  static void print(const Json& line) { print_out(to_text(line) + "\n"); }
 };
 
 }  // namespace

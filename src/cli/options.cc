@@ -96,7 +96,10 @@ class Parser {
 
   // Without the check, "-1" would become the largest number there is.
   void add_limit(CLI::App& app, const char* help) {
-    app.add_option("--limit", options_.limit, help)->type_name("N")->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+    const auto check = [](const std::string& text) {
+      return text.starts_with("-") ? format("'{}' is less than nothing: a whole number is wanted", printable(text)) : std::string();
+    };
+    app.add_option("--limit", options_.limit, help)->type_name("N")->check(CLI::Validator(check, ""));
   }
 
   void add_commands() {

@@ -54,6 +54,8 @@ TEST(Options, no_command_and_unknown_words_are_usage_errors) {
   EXPECT_EQ(parse({"plan"}).error().exit_code, 64) << "plan needs -o";
   EXPECT_EQ(parse({"show"}).error().exit_code, 64);
   EXPECT_EQ(parse({"plan", "-o", "p", "--limit", "many"}).error().exit_code, 64);
+  EXPECT_EQ(parse({"plan", "-o", "p", "--limit", "-1"}).error().exit_code, 64);
+  EXPECT_LT(parse({"plan", "-o", "p", "--limit", "-1"}).error().text.size(), 150U);
   EXPECT_THAT(parse({"aply"}).error().text, HasSubstr("Did you mean 'apply'?"));
 }
 

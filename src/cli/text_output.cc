@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/sparkline.h"
+#include "cli/standard_output.h"
 #include "model/run_totals.h"
 
 namespace heimdall {
@@ -55,6 +56,7 @@ class TextOutput final : public Output {
     print("{} {}\n", paint(Color::yellow, "accepted"), wrapped(format("[{}] {}: {}.", name_of(refusal.guard), refusal.bucket, refusal.message), 9));
   }
   void unlisted(const RangeFailure& failure) override {
+    is_all_listed_ = false;
     const ListRange& range = failure.range;
     print("{} {}\n", paint(Color::red, "not listed"),
           wrapped(format("keys '{}' after '{}' up to '{}': {}. Nothing in this range was judged.", printable(range.prefix),
@@ -165,7 +167,7 @@ class TextOutput final : public Output {
 
   void summary(const RunReport& report) override {
     for (const auto& [name, f] : report.buckets) {
-      figures(name, f);
+      figures(name, f, is_all_listed_ || report.scanned.contains(name) ? Dangling::known : Dangling::unknown);
       if (report.command == "apply" && !report.dry_run) outcomes(f);
       if (const auto swept = report.sweeps.find(name); swept != report.sweeps.end()) times(swept->second, f);
     }
@@ -189,7 +191,9 @@ class TextOutput final : public Output {
     print("{:<30}{:>15}{}\n", name, with_thousands(objects), rest.empty() ? "" : format("{:>14}", rest));
   }
 
-  void figures(const std::string& name, const BucketFigures& f) {
+  // Of a bucket that was listed in part nobody knows which objects are not there.
+  enum class Dangling { known, unknown };
+  void figures(const std::string& name, const BucketFigures& f, Dangling dangling = Dangling::known) {
     print("{}\n", paint(Color::bold, format("{:<30}{:>15}{:>14}", name, "objects", "size")));
     row("  total", f.total_objects, human_bytes(f.total_bytes));
     row("  referenced", f.referenced_objects, human_bytes(f.referenced_bytes));
@@ -201,7 +205,8 @@ class TextOutput final : public Output {
     if (f.near_misses > 0) {
       print("  {} nearly {} a dangling reference\n", count_of(f.near_misses, "protected object"), f.near_misses == 1 ? "matches" : "match");
     }
-    print("  {}, {} without an object\n", count_of(f.references, "reference"), with_thousands(f.dangling_references));
+    if (dangling == Dangling::known) print("  {}, {} without an object\n", count_of(f.references, "reference"), with_thousands(f.dangling_references));
+    else print("  {}; how many have no object is unknown\n", count_of(f.references, "reference"));
   }
 
   void outcomes(const BucketFigures& f) {
@@ -245,11 +250,10 @@ class TextOutput final : public Output {
 
   template <class... Args>
   static void print(fmt::format_string<Args...> pattern, Args&&... args) {
-    const std::string text = format(pattern, std::forward<Args>(args)...);
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    print_out(format(pattern, std::forward<Args>(args)...));
   }
 
+  bool is_all_listed_ = true;
   bool colored_;
   SparkStyle spark_style_;
 };

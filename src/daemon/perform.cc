@@ -1,11 +1,10 @@
 #include "daemon/perform.h"
 
 #include <exception>
-#include <optional>
-#include <set>
 #include <utility>
 
 #include "app/operations.h"
+#include "app/recover_doubts.h"
 #include "app/workspace.h"
 #include "base/format.h"
 #include "base/text.h"
@@ -24,39 +23,11 @@ RunOutcome carry_out_file(Workspace& workspace, const RunRequest& request, RunCo
   return carry_out(workspace, std::move(*plan), context);
 }
 
-Result<RecoverReport> recover_bucket(Workspace& workspace, BucketWorkspace& bucket, RunContext& context) {
-  TRY_ASSIGN(HeldBucket held, workspace.hold(bucket));
-  return workspace.recover_bucket(held, context.stop, context.journal);
-}
-
-// Only in the buckets that have something in doubt; one whose store is away keeps no other one waiting.
-RunOutcome recover_doubts(Workspace& workspace, RunContext& context) {
-  auto doubts = workspace.state().in_doubt("");
-  if (!doubts) return ended_with(std::move(doubts).error());
-  std::set<std::string> in_doubt;
-  std::optional<Error> error;
-  for (const InDoubt& doubt : *doubts) {
-    in_doubt.insert(doubt.bucket);
-    if (workspace.find(doubt.bucket) != nullptr || error) continue;
-    error = Error{ErrorCode::failed_precondition,
-                  format("deletions of run {} in bucket '{}' are in doubt, and no bucket of that name is configured any more", doubt.run_id, doubt.bucket),
-                  "configure it again (with `mode: report`, if it is to lose nothing) until they are looked up"};
-  }
-  std::uint64_t settled = 0;
-  std::uint64_t left = 0;
-  for (BucketWorkspace& bucket : workspace.buckets()) {
-    if (!in_doubt.contains(bucket.policy().name)) continue;
-    auto recovered = recover_bucket(workspace, bucket, context);
-    if (recovered) {
-      settled += recovered->settled.size();
-      left += recovered->still_in_doubt;
-    } else if (!error) {
-      error = std::move(recovered).error();
-    }
-  }
-  if (settled > 0) context.progress.warn(format("{} that earlier runs left in doubt: looked up; see `runs`", count_of(settled, "object")));
-  if (!error && left > 0) error = still_in_doubt(left);
-  if (error) return ended_with(std::move(*error));
+RunOutcome recover(Workspace& workspace, RunContext& context) {
+  const auto report = recover_doubts(workspace, context);
+  if (!report) return ended_with(report.error());
+  if (!report->settled.empty()) context.progress.warn(format("{} that earlier runs left in doubt: looked up; see `runs`", count_of(report->settled.size(), "object")));
+  if (auto error = report->error()) return ended_with(std::move(*error));
   RunOutcome outcome;
   outcome.report.status = RunStatus::success;
   return outcome;
@@ -78,7 +49,7 @@ RunOutcome do_task(Workspace& workspace, const RunRequest& request, RunContext& 
     case Task::stats: return take_stats(workspace, context);
     case Task::plan: return plan_to_file(workspace, request, context);
     case Task::apply: return carry_out_file(workspace, request, context);
-    case Task::recover: return recover_doubts(workspace, context);
+    case Task::recover: return recover(workspace, context);
   }
   return ended_with({ErrorCode::internal, "there is no such task"});
 }

@@ -165,6 +165,13 @@ Result<std::optional<std::string_view>> RecordReader::next() {
   return std::optional<std::string_view>();
 }
 
+Result<bool> has_record_kind(const std::filesystem::path& path, std::string_view kind) {
+  TRY_ASSIGN(const UniqueFd fd, open_file(path, O_RDONLY, "file"));
+  std::string found(4 + kKindSize, '\0');
+  TRY_ASSIGN(const std::size_t size, read_at(fd.get(), found.data(), found.size(), 0, format("file '{}'", path.string())));
+  return size == found.size() && found == std::string_view(header(kind, 0)).substr(0, found.size());
+}
+
 Result<std::string> verify_record_file(const std::filesystem::path& path, std::string_view kind, std::uint32_t version) {
   TRY_ASSIGN(RecordReader reader, RecordReader::open(path, kind, version));
   for (;;) {

@@ -73,6 +73,9 @@ class RecordReader {
   std::string digest_;
 };
 
+// Whether the file begins as one of this kind, of whatever version: what lies behind was not looked at. not_found, permission_denied.
+Result<bool> has_record_kind(const std::filesystem::path& path, std::string_view kind);
+
 // Reads the whole file and returns its digest: the proof that nobody cut or altered it.
 Result<std::string> verify_record_file(const std::filesystem::path& path, std::string_view kind, std::uint32_t version);
 

@@ -195,17 +195,17 @@ class Judge {
   }
 
   void size_limits() {
-    const Selected take = selected(in_.findings, in_.selection);
-    const std::uint64_t objects = std::min(take.objects, in_.selection.limit.value_or(take.objects));
-    if (limits_.max_deletes && objects > *limits_.max_deletes) {
-      refuse(Guard::max_deletes, static_cast<double>(objects), static_cast<double>(*limits_.max_deletes),
-             format("the plan would delete {}, the most is {}; use --limit to take the oldest", count_of(objects, "object"),
+    Selected take = selected(in_.findings, in_.selection);
+    take.objects = std::min(take.objects, in_.selection.limit.value_or(take.objects));
+    take.bytes = in_.planned_bytes.value_or(take.bytes);
+    if (limits_.max_deletes && take.objects > *limits_.max_deletes) {
+      refuse(Guard::max_deletes, static_cast<double>(take.objects), static_cast<double>(*limits_.max_deletes),
+             format("the plan would delete {}, the most is {}; use --limit to take the oldest", count_of(take.objects, "object"),
                     with_thousands(*limits_.max_deletes)));
     }
-    // With a limit the bytes are known only once the oldest are chosen; until then all of them count.
     if (limits_.max_bytes && take.bytes > *limits_.max_bytes) {
       refuse(Guard::max_bytes, static_cast<double>(take.bytes), static_cast<double>(*limits_.max_bytes),
-             format("the plan would delete {}, the most is {}", human_bytes(take.bytes), human_bytes(*limits_.max_bytes)));
+             format("the plan would delete {}, the most is {}; use --limit to take the oldest", human_bytes(take.bytes), human_bytes(*limits_.max_bytes)));
     }
   }
 

@@ -35,6 +35,7 @@ struct JudgeInput {
   Selection selection;
   Timestamp now{};                        // our clock
   std::chrono::nanoseconds clock_skew{};  // the worst of: store against us, wall clock against boot clock since the last run
+  std::optional<std::uint64_t> planned_bytes = std::nullopt;  // what the selection's limit leaves; unset: it leaves all
 };
 
 // Every guard of the table in docs/design.md against the findings: the refusals, in the order of Guard. Pure.

@@ -42,7 +42,7 @@ class JudgeTest : public ::testing::Test {
     findings.figures.in_grace_bytes = 700;
   }
 
-  std::vector<Refusal> judge() const { return heimdall::judge({findings, policy, baseline, selection, now, clock_skew}); }
+  std::vector<Refusal> judge() const { return heimdall::judge({findings, policy, baseline, selection, now, clock_skew, planned_bytes}); }
   std::vector<std::string> refused() const { return names_of(judge()); }
   void set_baseline() { baseline = baseline_of(findings, now); }
 
@@ -56,6 +56,7 @@ class JudgeTest : public ::testing::Test {
     return refusals[0];
   }
 
+  std::optional<std::uint64_t> planned_bytes;
   Findings findings;
   BucketPolicy policy;
   std::optional<Baseline> baseline;
@@ -225,6 +226,10 @@ TEST_F(JudgeTest, max_bytes) {
   findings.figures.due_bytes = 1000;
   selection.grace = Selection::Grace::ignore;
   EXPECT_EQ(the(Guard::max_bytes).value, 1700);
+  planned_bytes = 1000;
+  EXPECT_THAT(refused(), IsEmpty());
+  planned_bytes = 1001;
+  EXPECT_EQ(the(Guard::max_bytes).value, 1001);
 }
 
 TEST_F(JudgeTest, max_deletes_and_max_bytes_are_off_by_default) {

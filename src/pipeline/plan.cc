@@ -111,6 +111,16 @@ Result<AgeLimit> age_limit(const Findings& findings, const Selection& selection)
 
 }  // namespace
 
+Result<std::uint64_t> planned_bytes(const Findings& findings, const Selection& selection) {
+  TRY_ASSIGN(AgeLimit limit, age_limit(findings, selection));
+  std::uint64_t bytes = 0;
+  TRY(for_each_selected(findings, selection, [&](Orphan orphan) -> Result<void> {
+    if (limit.takes(*orphan.object.last_modified)) bytes += orphan.object.size_bytes;
+    return {};
+  }));
+  return bytes;
+}
+
 class PlanWriter {
  public:
   explicit PlanWriter(RecordWriter file) : file_(std::move(file)) {}

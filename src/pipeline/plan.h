@@ -80,6 +80,9 @@ std::string reason_of(const BucketPlan& bucket, const Candidate& candidate);
 // What rechecking source number `source` will cost a sweep, and what to give instead if that is much; one sentence.
 std::string recheck_cost_of(const BucketPlan& bucket, std::size_t source);
 
+// The bytes that a plan of the selection would hold of the findings: known only once its limit has chosen.
+Result<std::uint64_t> planned_bytes(const Findings& findings, const Selection& selection);
+
 struct PlanOptions {
   std::string run_id;
   Selection selection;

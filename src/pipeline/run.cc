@@ -62,7 +62,7 @@ class RunLog {
     const RunTotals totals = totals_of(outcome.report);
     if (outcome.error && outcome.error->code == ErrorCode::cancelled) return RunStatus::interrupted;
     if (!outcome.refusals.empty()) return totals.orphans_deleted == 0 ? RunStatus::refused : RunStatus::partial;
-    if (outcome.error) return totals.orphans_deleted == 0 ? RunStatus::failed : RunStatus::partial;
+    if (outcome.error) return totals.orphans_deleted + totals.deletion_failures == 0 ? RunStatus::failed : RunStatus::partial;
     return totals.deletion_failures > 0 || !outcome.unlisted.empty() ? RunStatus::partial : RunStatus::success;
   }
 
@@ -71,6 +71,10 @@ class RunLog {
 
 bool contains(const std::vector<Guard>& guards, Guard guard) {
   return std::find(guards.begin(), guards.end(), guard) != guards.end();
+}
+
+bool is_planned(const BucketPolicy& policy, const ScanRequest& request) {
+  return std::find(request.planned_modes.begin(), request.planned_modes.end(), policy.mode) != request.planned_modes.end();
 }
 
 Result<void> replace_file(const std::filesystem::path& from, const std::filesystem::path& to) {
@@ -123,12 +127,16 @@ Result<void> judge_bucket(const ScanTarget& target, const Findings& findings, co
                           std::chrono::nanoseconds step, RunContext& context, RunOutcome& outcome) {
   TRY_ASSIGN(const auto baseline, context.history.baseline(target.policy.name));
   const auto worst = std::chrono::abs(step) > std::chrono::abs(findings.clock_skew) ? step : findings.clock_skew;
-  const JudgeInput input{findings, target.policy, baseline, request.selection, context.clock.now(), worst};
+  JudgeInput input{findings, target.policy, baseline, request.selection, context.clock.now(), worst};
+  if (target.policy.guards.max_bytes && request.selection.limit) {
+    TRY_ASSIGN(input.planned_bytes, planned_bytes(findings, request.selection));
+  }
+  const bool has_say = request.guards_of == ScanRequest::GuardsOf::all || is_planned(target.policy, request);
   bool refused = false;
   for (Refusal& refusal : judge(input)) {
     const bool accepted = contains(context.accepted, refusal.guard);
     refused = refused || !accepted;
-    (accepted ? outcome.overridden : outcome.refusals).push_back(std::move(refusal));
+    (accepted || !has_say ? outcome.overridden : outcome.refusals).push_back(std::move(refusal));
   }
   if (!findings.complete()) return {};
   TRY(replace_file((refused ? findings.ledger_refused : findings.ledger).path(), target.ledger));
@@ -150,13 +158,14 @@ Result<void> scan_all(std::span<const ScanTarget> targets, const ScanRequest& re
     all.push_back(std::move(findings));
   }
   if (!outcome.refusals.empty()) return {};
-  TRY(context.history.save_clock_anchor({context.clock.boot_id(), context.clock.boot_now(), context.clock.now()}));
+  const bool all_accepted = std::all_of(outcome.overridden.begin(), outcome.overridden.end(),
+                                        [&](const Refusal& refusal) { return contains(context.accepted, refusal.guard); });
+  if (all_accepted) TRY(context.history.save_clock_anchor({context.clock.boot_id(), context.clock.boot_now(), context.clock.now()}));
   if (!request.plan_path) return {};
   std::vector<const Findings*> findings;
   std::vector<const BucketPolicy*> policies;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const auto& modes = request.planned_modes;
-    if (std::find(modes.begin(), modes.end(), targets[i].policy.mode) == modes.end()) continue;
+    if (!is_planned(targets[i].policy, request)) continue;
     findings.push_back(&all[i]);
     policies.push_back(&targets[i].policy);
   }
@@ -165,6 +174,29 @@ Result<void> scan_all(std::span<const ScanTarget> targets, const ScanRequest& re
   TRY_ASSIGN(outcome.plan, write_plan(*request.plan_path, findings, policies, options));
   return {};
 }
+
+// What kept a sweep from deleting what it was to delete, over all buckets so far.
+struct KeyFailures {
+  std::uint64_t candidates = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t in_doubt = 0;
+  std::string first;
+
+  void add(const SweepReport& report, std::uint64_t planned) {
+    candidates += planned;
+    in_doubt += report.in_doubt;
+    failed += report.figures.deletion_failures - report.in_doubt;
+    if (first.empty()) first = report.first_failure;
+  }
+  // One sentence; empty if there were none.
+  std::string message() const {
+    const std::string of_all = format("of {}", count_of(candidates, "object"));
+    std::string text;
+    if (failed > 0) text = format("{} {} could not be deleted: {}", with_thousands(failed), of_all, first.empty() ? "see `runs show`" : first);
+    if (in_doubt > 0) text += format("{}{} {} {} in doubt: `recover` looks again", text.empty() ? "" : "; ", with_thousands(in_doubt), of_all, in_doubt == 1 ? "is" : "are");
+    return text;
+  }
+};
 
 Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget> targets, JournalLog& journal,
                        RunContext& context, RunOutcome& outcome) {
@@ -177,6 +209,7 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
                                             "new plan", human_duration(step))});
     return {};
   }
+  KeyFailures failures;
   // A plan works once: from the first intent on, or when all of it was looked at.
   bool used = false;
   const auto use_plan = [&]() -> Result<void> {
@@ -193,6 +226,8 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
                                options, context.progress, context.stop);
     outcome.report.buckets[target.policy.name] = report.figures;
     outcome.report.sweeps[target.policy.name] = report.times;
+    failures.add(report, plan.buckets()[i].candidates);
+    outcome.report.error = failures.message();  // unless there is a graver reason
     if (report.refusal) outcome.refusals.push_back(std::move(*report.refusal));
     if (report.failure) return std::move(*report.failure);
     if (!outcome.refusals.empty()) return {};

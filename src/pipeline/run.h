@@ -57,7 +57,7 @@ struct ApplyTarget {
 struct RunOutcome {
   RunReport report;
   std::vector<Refusal> refusals;    // guards that refused
-  std::vector<Refusal> overridden;  // guards that would have refused and were accepted
+  std::vector<Refusal> overridden;  // guards that would have refused and were accepted, or have no say in this run
   std::vector<RangeFailure> unlisted;
   std::optional<Error> error;       // why the run failed or ended early
   std::optional<Plan> plan;         // scan runs that were asked for one
@@ -75,6 +75,8 @@ struct ScanRequest {
   Selection selection;
   std::optional<std::filesystem::path> plan_path;  // write a plan there if no guard refuses
   std::vector<Mode> planned_modes = {Mode::report, Mode::remove};  // only buckets in one of these enter the plan
+  // Whose guards refuse the run: of a run that sweeps only what it plans, the others have no say. Their ledgers and baselines do not move on, though.
+  enum class GuardsOf { all, planned } guards_of = GuardsOf::all;
   RunReport::DryRun dry_run = RunReport::DryRun::no;
   // Called for each bucket that was scanned completely, while its snapshot is there.
   std::function<Result<void>(const ScanTarget&, const ReferenceSnapshot&)> on_scanned;

@@ -271,7 +271,50 @@ TEST_F(RunTest, a_failed_key_makes_the_run_partial) {
   world_.put_orphans(2);
   const ApprovedPlan plan = world_.approved_plan();
   world_.store.before_remove = [&](const ObjectMeta&) { world_.clock.advance(11s); };
-  EXPECT_EQ(world_.apply(plan).report.status, RunStatus::partial);
+  const RunOutcome outcome = world_.apply(plan);
+  EXPECT_EQ(outcome.report.status, RunStatus::partial);
+  EXPECT_THAT(saved(outcome).error, HasSubstr("2 of 2 objects could not be deleted: "));
+}
+
+TEST_F(RunTest, max_bytes_judges_what_the_limit_leaves) {
+  world_.put_orphans(3);
+  std::uint64_t all = 0;
+  const RunOutcome scanned = world_.scan();
+  all = scanned.report.buckets.at("raw").due_bytes;
+  ASSERT_EQ(all % 3, 0U);
+  world_.policy.guards.max_bytes = all / 3;
+  EXPECT_THAT(guards_of(world_.plan().refusals), ElementsAre(Guard::max_bytes));
+  const RunOutcome two = world_.plan({Selection::Grace::respect, 2});
+  EXPECT_THAT(guards_of(two.refusals), ElementsAre(Guard::max_bytes));
+  EXPECT_EQ(two.refusals.front().value, static_cast<double>(all / 3 * 2));
+  const RunOutcome one = world_.plan({Selection::Grace::respect, 1});
+  ASSERT_TRUE(one.plan.has_value()) << one.report.error;
+  EXPECT_EQ(one.plan->candidates(), 1U);
+}
+
+class LosableHold final : public SourceHold {
+ public:
+  bool still_held() override { return !lost; }
+  bool lost = false;
+};
+
+TEST_F(RunTest, a_run_that_ends_with_an_error_after_all_keys_failed_is_partial) {
+  world_.put_orphans(2);
+  const ApprovedPlan plan = world_.approved_plan();
+  LosableHold hold;
+  SourceHold* const holds[] = {&hold};
+  const auto bound = world_.bindings();
+  const ApplyTarget target{world_.store, world_.policy, bound, world_.directory / "apply", holds};
+  RunContext applying = world_.context("apply");
+  world_.store.before_remove = [&](const ObjectMeta&) {
+    hold.lost = true;
+    world_.clock.advance(2s);
+  };
+  const RunOutcome outcome = run_apply(plan, std::span(&target, 1), world_.journal, applying);
+  ASSERT_TRUE(outcome.error.has_value());
+  EXPECT_EQ(outcome.report.buckets.at("raw").deletion_failures, 2U);
+  EXPECT_EQ(outcome.report.status, RunStatus::partial);
+  EXPECT_EQ(outcome.report.error, outcome.error->message);
 }
 
 // Two buckets in one plan: what the first one deleted stays counted when the second one refuses.

@@ -98,6 +98,71 @@ def test_the_next_apply_recovers_first(world, point):
     assert len(deleted) == 2, "each key was deleted by exactly one run"
 
 
+def killed_in_two_buckets(world):
+    """Something is left in doubt in `media` and in `more`; the orphans of both are gone then, and nothing else is due."""
+    world.live("1", "2")
+    world.put("orphan")
+    more = world.add_bucket("more")
+    for name in ("1", "2", "orphan"):
+        (more / name).write_text("x")
+        os.utime(more / name, (1e9, 1e9))
+    world.sql("INSERT INTO more VALUES ('1')", "INSERT INTO more VALUES ('2')")
+    for bucket in ("media", "more"):
+        world.plan("--bucket", bucket).expect(OK)
+        assert world.apply("--bucket", bucket, env={"HEIMDALL_STORAGE_CRASH_AT": "sweep.removed"}).code == -signal.SIGKILL
+    return more
+
+
+@pytest.mark.parametrize("how", ["taken out", "not chosen"])
+def test_recover_tells_of_doubts_that_it_cannot_look_up(world, how):
+    killed_in_two_buckets(world)
+    arguments = ["--bucket", "more"] if how == "not chosen" else []
+    whole = list(world.config["buckets"])
+    if how == "taken out":
+        world.config["buckets"] = whole[1:]
+    left = world.run("recover", *arguments).expect(PARTIAL)
+    assert left.outcomes() == {b"orphan": "deleted"} and left.of("deletion")[0]["bucket"] == "more"
+    assert "1 object in bucket 'media'" in left.error["message"] and left.error["hint"]
+    assert b"Nothing was left" not in world.run("recover", *arguments, as_json=False).expect(PARTIAL).out
+    world.config["buckets"] = whole
+    assert world.run("recover").expect(OK).of("deletion")[0]["bucket"] == "media"
+
+
+def test_recover_passes_by_a_store_that_is_away(world):
+    killed_in_two_buckets(world)
+    world.media.rename(world.root / "away")
+    left = world.run("recover").expect(PARTIAL)
+    assert [line["bucket"] for line in left.of("deletion")] == ["more"] and "bucket 'media'" in left.error["message"]
+    (world.root / "away").rename(world.media)
+    assert world.run("recover").expect(OK).outcomes() == {b"orphan": "deleted"}
+
+
+def test_an_apply_with_nothing_due_recovers_all_the_same(world):
+    killed_in_two_buckets(world)
+    assert b"2 objects that an earlier run left in doubt were looked up" in world.run("apply").expect(OK).err
+    assert world.run("recover").expect(OK).outcomes() == {}
+
+
+def test_an_apply_of_another_bucket_recovers_all_the_same(world):
+    more = killed_in_two_buckets(world)
+    (more / "lost").write_text("x")
+    os.utime(more / "lost", (1e9, 1e9))
+    world.plan("--bucket", "more").expect(OK)
+    world.apply().expect(OK)
+    assert not (more / "lost").exists()
+    assert world.run("recover").expect(OK).outcomes() == {}
+
+
+def test_doubts_of_another_bucket_that_nobody_can_look_up_fail_no_run(world):
+    more = killed_in_two_buckets(world)
+    (more / "lost").write_text("x")
+    os.utime(more / "lost", (1e9, 1e9))
+    world.plan("--bucket", "more").expect(OK)
+    world.media.rename(world.root / "away")
+    applied = world.apply().expect(OK)
+    assert not (more / "lost").exists() and b"1 object in bucket 'media' is still in doubt" in applied.err
+
+
 def test_an_object_that_a_killed_sweep_had_in_hand_is_put_back_if_it_is_named_again(world):
     world.live("1", "2")
     world.put("orphan")
@@ -121,7 +186,7 @@ def test_a_second_sweep_of_the_bucket_is_locked_out(world):
     time.sleep(0.3)
     locked = world.run("apply", "--yes").expect(LOCKED)
     assert str(first.pid) in locked.error["message"] and locked.error["hint"]
-    world.run("recover").expect(LOCKED)
+    world.run("recover").expect(OK)  # nothing is in doubt yet
     # Another state directory does not help: the store itself is held.
     world.run("apply", "--yes", "--state", world.root / "other-state").expect(LOCKED)
     world.scan().expect(OK)
@@ -131,6 +196,16 @@ def test_a_second_sweep_of_the_bucket_is_locked_out(world):
     writer.close()
     first.result().expect(OK)
     assert not world.has("orphan")
+
+
+def test_a_plan_that_is_being_carried_out_is_locked_and_not_used(world):
+    keys = big(world)
+    process = sweeping(world, keys)
+    assert str(process.pid) in world.apply().expect(LOCKED).error["message"]
+    world.apply("--dry-run").expect(LOCKED)
+    process.go_on()
+    process.result().expect(OK)
+    world.apply().expect(STALE)
 
 
 def test_one_interrupt_finishes_the_batch_and_leaves_the_rest_untouched(world):
@@ -214,8 +289,46 @@ def test_a_full_standard_output_loses_no_outcome(world):
     keys = big(world, orphans=200, batch_size=10)
     with open("/dev/full", "wb") as full:
         done = subprocess.run(world.command("apply", world.plan_file, "--keys"), stdout=full, stderr=subprocess.PIPE, env=world.environment())
-    assert done.returncode >= 0
+    assert done.returncode == FAILURE and b"standard output: No space left on device" in done.stderr
     assert len(check_every_key(world, keys, apply_runs(world)[0]["run_id"])) == len(keys)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_results_that_cannot_be_written_are_no_success(world, as_json):
+    world.live("1", "2")
+    world.put("orphan")
+    world.plan().expect(OK)
+    commands = [("show", "--keys", world.plan_file), ("scan",), ("plan", "-o", world.plan_file, "--detailed-exitcode"), ("--help",),
+                ("explain", "s3://media/1"), ("recover",), ("apply", world.plan_file)]
+    for command in commands:
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(world.command(*command, as_json=as_json), stdout=full, stderr=subprocess.PIPE, env=world.environment())
+        assert done.returncode == FAILURE and done.stderr.count(b"standard output") == 1, (command, done)
+    assert not world.has("orphan")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(world.command("apply", world.plan_file), stdout=full, stderr=subprocess.PIPE, env=world.environment())
+    assert done.returncode == STALE
+
+
+def test_a_closed_standard_output_is_told_and_nothing_is_written_into_other_files(world):
+    world.live("1", "2")
+    world.put("orphan")
+    done = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', *world.command("scan")], stderr=subprocess.PIPE, env=world.environment())
+    assert done.returncode == FAILURE and b"standard output" in done.stderr
+    assert world.last_run()["status"] == "success"
+    for path in world.state.rglob("*"):
+        assert not path.is_file() or b'"type"' not in path.read_bytes(), path
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(world):
+    world.live("1", "2")
+    world.put(*[f"o/{i}" for i in range(200)])
+    world.bucket["guards"] = {"max_orphan_ratio": 1}
+    world.plan().expect(OK)
+    process = world.start("show", "--keys", world.plan_file)
+    process.popen.stdout.readline()
+    process.popen.stdout.close()
+    assert process.popen.stderr.read() == b"" and process.popen.wait(60) == OK
 
 
 def test_a_scan_can_be_interrupted_and_leaves_nothing_behind(world):

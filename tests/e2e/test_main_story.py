@@ -313,7 +313,9 @@ def test_a_dry_run_of_a_plan_deletes_nothing_and_does_not_use_it_up(world):
     world.live("1", "2")
     world.put("orphan")
     world.plan().expect(OK)
-    world.apply("--dry-run").expect(OK)
+    dry = world.apply("--dry-run").expect(OK)
+    assert dry.summary["dry_run"] is True and dry.summary["run_id"] and dry.figures()["due_objects"] == 1 and dry.summary["total_deleted"] == 0
+    assert dry.of("plan") and world.last_run()["dry_run"] is True
     assert world.has("orphan")
     world.apply().expect(OK)
     assert not world.has("orphan")
@@ -345,6 +347,27 @@ def test_explain_tells_what_decides(world, key, verdict):
     if verdict == "absent":
         assert line["key"] == key
     assert not world.run("explain", "s3://media/" + key, as_json=False).expect(OK).out.startswith(b"error")
+
+
+def test_explain_tells_a_bucket_that_was_not_chosen_from_one_that_is_not_configured(world):
+    world.add_bucket("more")
+    assert "not chosen" in world.run("explain", "--bucket", "more", "s3://media/x").expect(USAGE).error["message"]
+    assert "not configured" in world.run("explain", "--bucket", "more", "s3://other/x").expect(USAGE).error["message"]
+
+
+def test_nothing_is_due_and_why(world):
+    world.live("1", "2")
+    commands = [("scan",), ("plan", "-o", world.plan_file), ("apply",), ("apply", "--dry-run")]
+    for command in commands:
+        assert b"Nothing is due: every object is referenced or protected." in world.run(*command, as_json=False).expect(OK).out
+    world.put("new", age=DAY)
+    for command in commands:
+        assert b"Nothing is due: 1 is younger than `min_age`." in world.run(*command, as_json=False).expect(OK).out
+    world.bucket["grace"] = "72h"
+    world.put("orphan")
+    for command in commands:
+        text = world.run(*command, as_json=False).expect(OK).out
+        assert b"Nothing is due: 1 in grace until" in text and (b"`apply --ignore-grace`" if command[0] == "apply" else b"`plan --ignore-grace`") in text
 
 
 def test_explain_needs_a_bucket_and_a_key(world):

@@ -16,7 +16,9 @@ def planned(world):
 
 
 def refuses(world, code=STALE, **options):
+    rehearsed = world.apply("--dry-run", **options).expect(code)
     refused = world.apply(**options).expect(code)
+    assert rehearsed.error == refused.error
     assert refused.error["message"] and refused.error["hint"], refused.story
     assert {b"orphan", b"lost"} <= world.keys()
     return refused
@@ -94,6 +96,15 @@ def test_a_plan_survives_a_change_that_decides_nothing(planned, change):
     assert planned.keys() == {b"1", b"2"}
 
 
+def test_a_dry_run_tells_that_the_mode_forbids_it_and_that_the_bucket_is_another_one(planned):
+    planned.bucket["mode"] = "report"
+    refuses(planned, NOT_APPROVED)
+    planned.bucket["mode"] = "delete"
+    planned.media.rename(planned.root / "elsewhere")
+    planned.live("1", "2")
+    assert planned.apply("--dry-run").expect(REFUSED).guards() == planned.apply().expect(REFUSED).guards() == ["identity_changed"]
+
+
 def test_a_plan_for_a_bucket_that_is_gone_from_the_configuration_is_refused(planned):
     planned.bucket["name"] = "renamed"
     refuses(planned)
@@ -120,8 +131,6 @@ def test_show_needs_no_configuration(planned):
 def test_a_plan_is_written_whole_or_not_at_all(world):
     world.live("1", "2")
     world.put("orphan")
-    failed = world.run("plan", "-o", world.root / "no" / "such" / "p.plan")
-    assert failed.code not in (OK, REFUSED) and failed.error["message"]
     world.plan().expect(OK)
     before = world.plan_file.read_bytes()
     world.put(*[f"lost{i}" for i in range(9)])
@@ -161,3 +170,45 @@ def test_a_file_rewritten_with_the_same_bytes_and_date_is_another_object(planned
     os.utime(planned.path("orphan"), ns=(when, when))
     assert planned.apply("--keys").expect(OK).outcomes()[b"orphan"] == "skipped_changed"
     assert planned.has("orphan")
+
+
+WRITERS = pytest.mark.parametrize("writer", [("plan", "-o"), ("scan", "--dangling")], ids=lambda writer: writer[0])
+
+
+@WRITERS
+@pytest.mark.parametrize("name", ["no/such/file", "directory", "pipe", "link", "media/file", "state/file", "heimdall.yaml", "app.db", "keys"])
+def test_a_file_that_may_not_be_written_there_is_refused_before_the_scan(world, writer, name):
+    world.live("1", "2")
+    world.rows("gone")
+    world.bucket["references"].append({"list": "keys"})
+    (world.root / "keys").write_text("1\n")
+    (world.root / "directory").mkdir()
+    os.mkfifo(world.root / "pipe")
+    (world.root / "link").symlink_to(world.root / "target")
+    before = {path: path.lstat().st_ino for path in world.root.iterdir()}
+    refused = world.run(*writer, world.root / name).expect(USAGE)
+    assert refused.error["code"] == "invalid_argument" and name in refused.error["message"] and refused.error["hint"]
+    before.setdefault(world.state, world.state.lstat().st_ino)
+    before.setdefault(world.config_file, world.config_file.lstat().st_ino)
+    assert {path: path.lstat().st_ino for path in world.root.iterdir()} == before
+    assert world.run("runs").expect(OK).of("run") == []
+
+
+def test_a_plan_goes_where_a_plan_or_an_empty_file_lies(planned):
+    planned.plan().expect(OK)
+    planned.plan_file.write_bytes(b"")
+    planned.plan().expect(OK)
+    planned.apply().expect(OK)
+
+
+def test_the_file_of_dangling_references_touches_no_other(world):
+    world.live("1", "2")
+    world.rows("gone")
+    (world.root / "d.part").write_text("mine")
+    (world.root / "d").write_text("old")
+    world.scan("--dangling", world.root / "d").expect(OK)
+    assert (world.root / "d").read_text().count("gone") and (world.root / "d.part").read_text() == "mine"
+    assert sorted(path.name for path in world.root.iterdir() if path.name.startswith("d")) == ["d", "d.part"]
+    world.sql("ALTER TABLE files RENAME TO elsewhere")
+    assert world.scan("--dangling", world.root / "d").code == FAILURE
+    assert sorted(path.name for path in world.root.iterdir() if path.name.startswith("d")) == ["d", "d.part"]

@@ -250,7 +250,19 @@ def test_text_tells_what_was_not_listed(world):
     world.live("a/1", "a/2", "b/1", "shut/live")
     user = world.unprivileged()
     os.chmod(world.media / "shut", 0)
-    assert b"shut" in world.scan(as_json=False, **user).expect(PARTIAL).out
+    text = world.scan(as_json=False, **user).expect(PARTIAL).out
+    assert b"shut" in text and b"how many have no object is unknown" in text and b"0 without" not in text
+
+
+def test_references_without_an_object_are_not_told_from_half_a_listing(world):
+    world.live("a/1", "a/2", "b/1", "shut/live")
+    world.rows("gone")
+    (world.root / "d").write_text("older")
+    user = world.unprivileged()
+    os.chmod(world.media / "shut", 0)
+    for as_json in (True, False):
+        assert b"was not written" in world.scan("--dangling", world.root / "d", as_json=as_json, **user).expect(PARTIAL).err
+    assert (world.root / "d").read_text() == "older" and [path.name for path in world.root.glob("d*")] == ["d"]
 
 
 def test_a_file_that_may_not_be_deleted_fails_alone(world):
@@ -263,6 +275,8 @@ def test_a_file_that_may_not_be_deleted_fails_alone(world):
     assert applied.outcomes() == {b"a/orphan": "deleted", b"shut/orphan": "failed", b"z": "deleted"}
     assert applied.figures()["deletion_failures"] == 1 and applied.summary["status"] == "partial"
     assert [line for line in applied.of("deletion") if line["outcome"] == "failed"][0]["error"]
+    assert applied.summary["message"].startswith("1 of 3 objects could not be deleted: ") and b"1 of 3 objects could not be deleted: " in applied.err
+    assert world.last_run()["message"] == applied.summary["message"]
     assert world.has("shut/orphan")
 
 

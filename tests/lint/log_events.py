@@ -4,8 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-# log.info("run.started", ...), log_.write(level, "run.ended", ...)
-WRITTEN = re.compile(r'\blog\w*(?:\(\))?\.(?:debug|info|warning|error|write)\((?:\w+,\s*)?"([a-z_]+\.[a-z_]+)"')
+# log.info("service.ready", ...), log_.write(level, "run.ended", ...), and of a run: say(run_id, level, "run.started", ...)
+WRITTEN = re.compile(r'\b(?:log\w*(?:\(\))?\.(?:debug|info|warning|error|write)\((?:\w+,\s*)?|say\([^;"]*)"([a-z_]+\.[a-z_]+)"')
 LISTED = re.compile(r"^\| `([a-z_]+\.[a-z_]+)` \|", re.M)
 
 

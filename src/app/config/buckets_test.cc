@@ -118,7 +118,7 @@ TEST(ConfigBuckets, unknown_keys_are_refused_with_the_nearest_known_one) {
 }
 
 TEST(ConfigBuckets, durations_need_a_unit) {
-  EXPECT_EQ(problems_of_bucket("min_age: 30"), "8:14: 'min_age' needs a unit; write 30d for days (also ms, s, m, h, w), not '30'");
+  EXPECT_EQ(problems_of_bucket("min_age: 30"), "8:14: 'min_age' needs a unit; write 30d for days (one of ms, s, m, h, d, w), not '30'");
   EXPECT_EQ(problems_of_bucket("grace: soon"),
             "8:12: 'grace' must be a number with a unit, such as 500ms, 10s, 15m, 72h, 30d or 2w, not 'soon'");
   EXPECT_EQ(problems_of_bucket("grace:"), "8:5: 'grace' must be a duration such as 30d, not empty");
@@ -150,7 +150,7 @@ TEST(ConfigBuckets, how_hard_a_sweep_presses_its_store_is_bounded) {
   EXPECT_EQ(problems_of_bucket("latency_target: 250ms"),
             "8:21: 'latency_target' is for buckets of a store of type s3: a directory has no requests to measure");
   EXPECT_EQ(problems_of_bucket("latency_target: 250"),
-            "8:21: 'latency_target' needs a unit; write 250d for days (also ms, s, m, h, w), not '250'");
+            "8:21: 'latency_target' needs a unit; write 250ms for milliseconds (one of ms, s, m, h, d, w), not '250'");
 }
 
 TEST(ConfigBuckets, ratios_lie_between_0_and_1) {

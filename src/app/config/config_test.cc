@@ -103,7 +103,7 @@ TEST(Config, all_problems_are_told_in_the_order_of_the_file) {
   const std::string text = replaced(config_text("    min_age: 30\n    batch_size: 0\n"), "type: sqlite", "type: sqlit");
   EXPECT_EQ(parse_text(text).error().message,
             "/srv/h.yaml:3:25: 'type' must be one of sqlite, postgresql, not 'sqlit'; did you mean 'sqlite'?\n"
-            "/srv/h.yaml:8:14: 'min_age' needs a unit; write 30d for days (also ms, s, m, h, w), not '30'\n"
+            "/srv/h.yaml:8:14: 'min_age' needs a unit; write 30d for days (one of ms, s, m, h, d, w), not '30'\n"
             "/srv/h.yaml:9:17: 'batch_size' must be a whole number from 1 to 1000 (decimal digits, without quotes), not '0'");
   EXPECT_EQ(parse_text(text).error().code, ErrorCode::invalid_argument);
 }

@@ -146,12 +146,30 @@ std::optional<double> Section::ratio(std::string_view key) {
   return std::nullopt;
 }
 
+namespace {
+
+// What somebody who wrote a bare number most likely meant.
+struct LikelyUnit {
+  std::string_view key, unit, name;
+};
+LikelyUnit likely_unit(std::string_view key) {
+  constexpr LikelyUnit kUnits[] = {{"every", "m", "minutes"}, {"jitter", "m", "minutes"}, {"delay", "m", "minutes"},
+                                   {"latency_target", "ms", "milliseconds"}, {"request_timeout", "s", "seconds"}};
+  for (const LikelyUnit& unit : kUnits) {
+    if (unit.key == key) return unit;
+  }
+  return {key, "d", "days"};
+}
+
+}  // namespace
+
 std::optional<std::chrono::milliseconds> Section::duration(std::string_view key) {
   const YamlNode* const node = find_scalar(key, "a duration such as 30d");
   if (node == nullptr) return std::nullopt;
   if (auto value = parse_duration(node->text)) return *value;
+  const LikelyUnit likely = likely_unit(key);
   problems_.add(node->mark, is_digits(node->text) && node->text.size() < 10
-                                ? format("'{0}' needs a unit; write {1}d for days (also ms, s, m, h, w), not '{1}'", key, node->text)
+                                ? format("'{0}' needs a unit; write {1}{2} for {3} (one of ms, s, m, h, d, w), not '{1}'", key, node->text, likely.unit, likely.name)
                                 : format("'{}' must be a number with a unit, such as 500ms, 10s, 15m, 72h, 30d or 2w, not '{}'", key,
                                          printable(node->text)));
   return std::nullopt;

@@ -68,7 +68,7 @@ TEST(ServiceConfig, a_wrong_time_is_refused_at_its_place) {
   EXPECT_THAT(problems_of_schedule("name: n, task: stats, cron: \"0 3 * *\", time_zone: Mars"),
               AllOf(HasSubstr("9:34: cron '0 3 * *': 4 fields, not five"), HasSubstr("9:56: there is no time zone 'Mars'")));
   EXPECT_THAT(problems_of_schedule("name: n, task: stats, every: 500ms"), StartsWith("9:35: 'every': an interval must be from 1s to 366d, not 500ms"));
-  EXPECT_THAT(problems_of_schedule("name: n, task: stats, every: 60"), StartsWith("9:35: 'every' needs a unit"));
+  EXPECT_THAT(problems_of_schedule("name: n, task: stats, every: 60"), StartsWith("9:35: 'every' needs a unit; write 60m for minutes"));
 }
 
 TEST(ServiceConfig, a_schedule_has_a_name_of_its_own_and_a_task) {

@@ -86,4 +86,11 @@ Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& 
   return report;
 }
 
+Result<void> recount_killed_runs(JournalLog& journal, History& history, Clock& clock) {
+  std::set<std::string> runs;
+  TRY(add_killed_runs(history, runs));
+  for (const std::string& run_id : runs) TRY(refresh_report(run_id, journal, history, clock));
+  return {};
+}
+
 }  // namespace heimdall

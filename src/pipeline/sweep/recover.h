@@ -24,4 +24,7 @@ struct RecoverReport {
 Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& history, Clock& clock,
                               std::stop_token stop);
 
+// Brings the reports of killed runs up to date that have nothing in doubt, or whose doubts somebody else looked up. recover() does it, too.
+Result<void> recount_killed_runs(JournalLog& journal, History& history, Clock& clock);
+
 }  // namespace heimdall

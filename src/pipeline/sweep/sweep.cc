@@ -61,9 +61,8 @@ class Sweep {
   Result<void> run_batches(const Plan& plan) {
     if (plan_.candidates == 0) return {};
     TRY_ASSIGN(const std::string identity, target_.store.identity());
-    if (identity != plan_.bucket_identity) {
-      state_.refuse({Guard::identity_changed, plan_.bucket, 1, 0,
-                     format("this is another bucket than the plan was made for: '{}', it was '{}'", identity, plan_.bucket_identity)});
+    if (auto other = identity_refusal(plan_, identity)) {
+      state_.refuse(std::move(*other));
       return {};
     }
     TRY_ASSIGN(const auto refusal, rechecker_.begin(stop_));
@@ -184,6 +183,12 @@ class Sweep {
 };
 
 }  // namespace
+
+std::optional<Refusal> identity_refusal(const BucketPlan& plan, const std::string& identity) {
+  if (identity == plan.bucket_identity) return std::nullopt;
+  return Refusal{Guard::identity_changed, plan.bucket, 1, 0,
+                 format("this is another bucket than the plan was made for: '{}', it was '{}'", identity, plan.bucket_identity)};
+}
 
 SweepReport sweep(const ApprovedPlan& approved, std::size_t bucket, const SweepTarget& target, JournalLog& journal,
                   Clock& clock, const SweepOptions& options, Progress& progress, std::stop_token stop) {

@@ -35,6 +35,9 @@ struct SweepOptions {
   RecheckOptions recheck;
 };
 
+// identity_changed if the bucket that is there now is not the one that the plan was made for.
+std::optional<Refusal> identity_refusal(const BucketPlan& plan, const std::string& identity);
+
 // ApprovedPlan --sweep--> Journal
 //
 // Bucket number `bucket`, batch by batch (BatchSweep): recheck the references, compare the objects with the plan, write the intent, delete

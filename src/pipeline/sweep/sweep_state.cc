@@ -25,7 +25,11 @@ void SweepState::refuse(Refusal refusal) {
 
 void SweepState::count(const std::vector<Deletion>& outcomes) {
   const std::scoped_lock lock(mutex_);
-  for (const Deletion& deletion : outcomes) heimdall::count(report_.figures, deletion.outcome, deletion.object.size_bytes);
+  for (const Deletion& deletion : outcomes) {
+    heimdall::count(report_.figures, deletion.outcome, deletion.object.size_bytes);
+    report_.in_doubt += deletion.outcome == Outcome::in_doubt ? 1 : 0;
+    if (deletion.outcome == Outcome::failed && report_.first_failure.empty()) report_.first_failure = deletion.error;
+  }
   report_.untouched -= outcomes.size();
 }
 

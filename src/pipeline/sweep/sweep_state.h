@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -18,6 +19,8 @@ namespace heimdall {
 struct SweepReport {
   BucketFigures figures;            // the plan's, plus what became of the candidates
   SweepTimes times;
+  std::uint64_t in_doubt = 0;       // of those that failed
+  std::string first_failure;        // why the first key that failed did; empty if none did
   std::uint64_t untouched = 0;      // candidates that were not reached
   bool interrupted = false;         // we were asked to stop; the batches at hand were finished
   std::optional<Refusal> refusal;   // the references cannot be believed any more

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 
 #include "base/format.h"
@@ -43,12 +44,32 @@ std::string grant_for(std::string_view message, const std::string& user) {
   return format("as the owner: GRANT USAGE ON SCHEMA ... TO {0}; GRANT SELECT ON ... TO {0}", user);
 }
 
-Error denied(const ServerReport& report, const Endpoint& endpoint, std::string message) {
+// Whether one of its words is that of a statement that writes; it may stand in a literal.
+bool seems_to_write(std::string_view statement) {
+  constexpr std::array<std::string_view, 4> kWords = {"insert", "update", "delete", "merge"};
+  const auto is_letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  std::string word;
+  const auto is_writing = [&] { return std::find(kWords.begin(), kWords.end(), word) != kWords.end(); };
+  for (const char c : statement) {
+    if (is_letter(c)) {
+      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      continue;
+    }
+    if (is_writing()) return true;
+    word.clear();
+  }
+  return is_writing();
+}
+
+Error denied(const ServerReport& report, const Endpoint& endpoint, std::string_view statement, std::string message) {
   if (report.source_file == "rls.c") {
     return {ErrorCode::permission_denied, message + ": rows that this role may not see would count as absent",
             format("read with a role that sees every row: ALTER ROLE {} BYPASSRLS, or the owner of the table", endpoint.user)};
   }
-  return {ErrorCode::permission_denied, std::move(message), grant_for(report.message, endpoint.user)};
+  std::string hint = grant_for(report.message, endpoint.user);
+  // More rights would be the wrong fix.
+  if (seems_to_write(statement)) hint = "a query here may only read: take INSERT, UPDATE, DELETE and MERGE out of it; where it has none, " + hint;
+  return {ErrorCode::permission_denied, std::move(message), std::move(hint)};
 }
 
 std::string hint_for_unavailable(std::string_view state) {
@@ -96,7 +117,7 @@ Error to_error(const ServerReport& report, const Endpoint& endpoint, std::string
   const std::string_view group = state.substr(0, 2);
   std::string message = format("{}: {}{}", endpoint.text(), report.message, place_in(statement, report.position));
   if (!report.detail.empty()) message += format(" ({})", report.detail);
-  if (state == "42501") return denied(report, endpoint, std::move(message));
+  if (state == "42501") return denied(report, endpoint, statement, std::move(message));
   if (group == "28") {
     return {ErrorCode::permission_denied, std::move(message), "check the user, the password (password_env, password_file) and the server's pg_hba.conf"};
   }

@@ -45,6 +45,11 @@ TEST(PostgresError, a_missing_right_is_named) {
   EXPECT_EQ(of("42501", "permission denied for table files").hint, "as its owner: GRANT SELECT ON files TO heimdall");
   EXPECT_EQ(of("42501", "permission denied for schema media").hint, "as its owner: GRANT USAGE ON SCHEMA media TO heimdall");
   EXPECT_THAT(of("42501", "keine Berechtigung").hint, HasSubstr("GRANT SELECT ON ... TO heimdall"));
+  for (const std::string_view query : {"WITH x AS (DELETE FROM files RETURNING ref) SELECT ref FROM x", "WITH x AS (\nUpdate files ...", "SELECT ref FROM files MERGE"}) {
+    EXPECT_THAT(to_error({"42501", "permission denied for table files", "", "", "", ""}, kServer, query).hint, HasSubstr("may only read")) << query;
+  }
+  EXPECT_EQ(to_error({"42501", "permission denied for table files", "", "", "", ""}, kServer, "SELECT deleted, update_of FROM files").hint,
+            "as its owner: GRANT SELECT ON files TO heimdall");
   const Error hidden = to_error({"42501", "query would be affected", "", "", "", "rls.c"}, kServer, "");
   EXPECT_EQ(hidden.code, ErrorCode::permission_denied);
   EXPECT_THAT(hidden.hint, HasSubstr("BYPASSRLS"));
