@@ -90,8 +90,7 @@ std::optional<Error> DoubtReport::error() const {
   }
   const ErrorCode first = left.front().why.code;
   const bool same = std::ranges::all_of(left, [&](const Left& one) { return one.why.code == first; });
-  const bool is_kept = same && (first == ErrorCode::locked || first == ErrorCode::cancelled);
-  return Error{is_kept ? first : ErrorCode::in_doubt, std::move(message), left.front().why.hint};
+  return Error{same ? first : ErrorCode::in_doubt, std::move(message), left.front().why.hint};
 }
 
 Result<DoubtReport> recover_doubts(Workspace& workspace, RunContext& context, const std::function<bool(const std::string&)>& takes) {

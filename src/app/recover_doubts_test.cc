@@ -77,7 +77,7 @@ TEST_F(RecoverDoubtsTest, a_store_that_is_away_keeps_no_other_bucket_in_doubt) {
   ASSERT_THAT(report.settled, SizeIs(1));
   EXPECT_EQ(report.settled.front().bucket, "films");
   ASSERT_TRUE(report.error().has_value());
-  EXPECT_EQ(report.error()->code, ErrorCode::in_doubt);
+  EXPECT_EQ(report.error()->code, ErrorCode::not_found) << "the one reason of all";
   EXPECT_THAT(report.error()->message, HasSubstr("1 object in bucket 'photos' is still in doubt: "));
 }
 

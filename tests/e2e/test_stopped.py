@@ -48,8 +48,7 @@ def interrupted(world, *command):
 def test_a_store_that_hangs_keeps_no_command(hanging):
     world = hanging
     world.server.tell("pause")
-    for command in (["scan"], ["plan", "-o", world.root / "q.plan"], ["stats"], ["apply", world.plan_file], ["explain", "s3://media/1"], ["doctor"],
-                    ["recover"]):
+    for command in (["scan"], ["plan", "-o", world.root / "q.plan"], ["stats"], ["apply", world.plan_file], ["explain", "s3://media/1"], ["doctor"]):
         result = interrupted(world, *command)
         assert result.error["code"] == "cancelled", result.story
         words = b"the batch at hand is finished first" if command[0] == "apply" else b"interrupted: stopping"
