@@ -101,7 +101,12 @@ void warn_of_versions(ObjectStore& store, const std::string& bucket, const RunOu
   const auto figures = outcome.report.buckets.find(bucket);
   if (figures == outcome.report.buckets.end() || figures->second.orphans_deleted == 0) return;
   const auto facts = store.facts();
-  if (!facts || facts->versioning != StoreFacts::Versioning::enabled) return;
+  if (!facts) return;
+  if (facts->versioning == StoreFacts::Versioning::suspended) {
+    return progress.warn(format("bucket '{}' had versioning: what was written while it was on is now hidden behind a delete marker, and its space came not back; "
+                                "it does when old versions are deleted", bucket));
+  }
+  if (facts->versioning != StoreFacts::Versioning::enabled) return;
   const std::uint64_t deleted = figures->second.orphans_deleted;
   progress.warn(format("bucket '{}' has versioning: {} now hidden behind delete markers, and no space came back; it does when old versions are deleted, "
                        "and until then removing a marker undoes the delete",

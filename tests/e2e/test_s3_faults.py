@@ -365,6 +365,16 @@ def test_a_delete_in_a_versioned_bucket_can_be_undone(s3_world):
     assert s3_world.plan().expect(OK).figures()["due_objects"] == 1
 
 
+def test_what_suspended_versioning_hides_is_told(s3_world):
+    s3_world.s3.put_bucket_versioning(Bucket="media", VersioningConfiguration={"Status": "Enabled"})
+    s3_world.live("1", "2")
+    s3_world.put("orphan", age=90 * DAY)
+    s3_world.s3.put_bucket_versioning(Bucket="media", VersioningConfiguration={"Status": "Suspended"})
+    s3_world.plan().expect(OK)
+    applied = s3_world.apply("--keys").expect(OK)
+    assert applied.outcomes() == {b"orphan": "deleted"} and b"hidden behind a delete marker" in applied.err
+
+
 # Clocks and keys
 
 @pytest.mark.parametrize("seconds", [400, -400])
