@@ -9,6 +9,7 @@
 #include "pipeline/judge.h"
 #include "pipeline/sweep/recheck.h"
 #include "pipeline/listing/scan.h"
+#include "pipeline/tree_links.h"
 
 namespace heimdall {
 
@@ -269,7 +270,9 @@ class Doctor {
     options.started = started;
     auto findings = scan(reader, *snapshot, policy, options, progress_, stop_);
     progress_.end();
-    if (findings) findings->clock_skew = skew;
+    TRY(findings);
+    findings->clock_skew = skew;
+    if (const auto checked = check_links(*findings, bucket.sources(), *snapshot, stop_); !checked) failed("links." + policy.name, checked.error());
     return findings;
   }
 

@@ -8,36 +8,32 @@ namespace heimdall {
 
 namespace {
 
-class DanglingSink final : public RowSink {
+class ReferenceSink final : public RowSink {
  public:
-  DanglingSink(ObjectReader& store, const SourcePolicy& policy, const ReferenceSnapshot& snapshot,
-               const std::function<Result<void>(const DanglingReference&)>& visit)
-      : store_(store), policy_(policy), snapshot_(snapshot), visit_(visit) {}
+  ReferenceSink(const SourcePolicy& policy, const std::function<Result<void>(const KeyReference&)>& visit) : policy_(policy), visit_(visit) {}
 
   Result<void> add(std::span<const ReferenceRow> rows) override {
     for (const ReferenceRow& row : rows) {
       map_reference(policy_.mapping, row, mapped_);
-      if (mapped_.kind != Mapped::Kind::this_bucket || policy_.mapping.as == KeyForm::prefix) continue;
-      const std::uint64_t fingerprint = snapshot_.fingerprinter()(mapped_.primary);
-      if (!snapshot_.is_dangling(fingerprint) || !seen_.insert(fingerprint).second) continue;
-      auto head = store_.head(ObjectKey(mapped_.primary));
-      if (head) continue;  // it has come into being since
-      if (head.error().code != ErrorCode::not_found) return head.error();
-      TRY(visit_({policy_.name, row.value, mapped_.primary}));
+      if (mapped_.kind == Mapped::Kind::this_bucket) TRY(visit_({policy_.name, row.value, mapped_.primary}));
     }
     return {};
   }
 
  private:
-  ObjectReader& store_;
   const SourcePolicy& policy_;
-  const ReferenceSnapshot& snapshot_;
-  const std::function<Result<void>(const DanglingReference&)>& visit_;
+  const std::function<Result<void>(const KeyReference&)>& visit_;
   Mapped mapped_;
-  std::unordered_set<std::uint64_t> seen_;
 };
 
 }  // namespace
+
+Result<void> visit_references(const SourceBinding& binding, const std::function<Result<void>(const KeyReference&)>& visit, std::stop_token stop) {
+  ReferenceSink sink(*binding.policy, visit);
+  auto summary = binding.source->read(sink, std::move(stop));
+  if (!summary) return with_context(summary.error(), format("references '{}'", binding.policy->name));
+  return {};
+}
 
 Result<void> visit_dangling(ObjectReader& store, std::span<const SourceBinding> sources,
                             const ReferenceSnapshot& snapshot,
@@ -48,9 +44,17 @@ Result<void> visit_dangling(ObjectReader& store, std::span<const SourceBinding> 
                    format("references '{}' cannot be read a second time, so its dangling references cannot be named",
                           binding.policy->name), "write the list to a file and name that"};
     }
-    DanglingSink sink(store, *binding.policy, snapshot, visit);
-    auto summary = binding.source->read(sink, stop);
-    if (!summary) return with_context(summary.error(), format("references '{}'", binding.policy->name));
+    std::unordered_set<std::uint64_t> seen;
+    const auto visit_once = [&](const KeyReference& reference) -> Result<void> {
+      if (binding.policy->mapping.as == KeyForm::prefix) return {};
+      const std::uint64_t fingerprint = snapshot.fingerprinter()(reference.key);
+      if (!snapshot.is_dangling(fingerprint) || !seen.insert(fingerprint).second) return {};
+      const auto head = store.head(ObjectKey(std::string(reference.key)));
+      if (head) return {};  // it has come into being since
+      if (head.error().code != ErrorCode::not_found) return head.error();
+      return visit(reference);
+    };
+    TRY(visit_references(binding, visit_once, stop));
   }
   return {};
 }

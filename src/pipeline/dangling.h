@@ -11,11 +11,16 @@
 
 namespace heimdall {
 
-struct DanglingReference {
+// A row that names a key of the bucket.
+struct KeyReference {
   std::string_view source;  // name of the reference source
   std::string_view value;   // as it stands in the row
-  std::string_view key;     // what it means, and what does not exist
+  std::string_view key;     // what it means: its primary meaning, which ends in '/' where the source names folders
 };
+using DanglingReference = KeyReference;  // what it means does not exist
+
+// Reads a source that can be read again once more, and calls `visit` for each row that names a key of this bucket. Errors carry the source's name, also those of `visit`.
+Result<void> visit_references(const SourceBinding& binding, const std::function<Result<void>(const KeyReference&)>& visit, std::stop_token stop);
 
 // Reads the sources a second time and calls `visit` for each reference that the complete scan of `snapshot` did not hit, once per key
 // and source, each after the store said that the object does not exist.

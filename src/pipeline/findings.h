@@ -87,6 +87,7 @@ struct Findings {
   std::vector<std::uint64_t> source_hits;  // distinct keys of each source that exist
   std::vector<UnreferencedClass> unreferenced_classes;
   std::vector<std::string> near_miss_examples;
+  std::vector<TreeLink> links;  // sorted, no one twice; also those that ranges met which failed later
   ScratchFile orphans;         // Orphan records in key order
   ScratchFile ledger;          // the orphan ledger as it becomes if the run is believed
   ScratchFile ledger_refused;  // and if a guard refuses: what was known, less what is no orphan any more

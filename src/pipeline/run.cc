@@ -12,6 +12,7 @@
 #include "pipeline/sweep/recheck.h"
 #include "pipeline/listing/scan.h"
 #include "pipeline/sweep/sweep.h"
+#include "pipeline/tree_links.h"
 
 namespace heimdall {
 
@@ -115,6 +116,7 @@ Result<Findings> scan_bucket(const ScanTarget& target, const ScanRequest& reques
   auto findings = scan(target.store, *snapshot, target.policy, options, context.progress, context.stop, early.take());
   context.progress.end();
   TRY(findings);
+  TRY(check_links(*findings, target.sources, *snapshot, context.stop));
   findings->clock_skew = clock_skew;
   findings->recheck_forms = std::move(recheck_forms);
   findings->references_read_in = references_read_in;

@@ -360,6 +360,28 @@ TEST_F(RunTest, a_source_that_fails_at_planning_fails_the_run) {
   EXPECT_THAT(outcome.error.value().message, HasSubstr("rows"));
 }
 
+// Invariant 4: what a row names by a link is listed without it.
+TEST_F(RunTest, a_row_through_a_link_fails_the_run_before_anything_is_judged) {
+  world_.put_orphans(2);
+  world_.store.put_link("current", "orphan/");
+  world_.source().add("gone");
+  ASSERT_EQ(world_.scan().report.status, RunStatus::success) << "no row goes through it";
+  const auto before = baseline();
+  world_.source().add("current/100");
+  ScanRequest request;
+  request.plan_path = world_.directory / "plan";
+  request.on_scanned = [](const ScanTarget&, const ReferenceSnapshot&) -> Result<void> {
+    ADD_FAILURE() << "not to be told of";
+    return {};
+  };
+  const RunOutcome outcome = world_.scan(request);
+  EXPECT_EQ(outcome.report.status, RunStatus::failed);
+  EXPECT_EQ(outcome.error.value().code, ErrorCode::failed_precondition);
+  EXPECT_THAT(outcome.error->message, HasSubstr("'current/100' goes through the symbolic link 'current'"));
+  EXPECT_FALSE(outcome.plan.has_value() || std::filesystem::exists(*request.plan_path));
+  EXPECT_EQ(baseline(), before);
+}
+
 // Invariant 9, as the callers of run_apply() keep it: the second holder is refused.
 TEST_F(RunTest, a_bucket_is_held_by_one_at_a_time) {
   auto held = world_.store.hold();

@@ -48,13 +48,22 @@ enum class PageStatus {
   last,  // the peer said that the range ends here: the listing of this range is complete
 };
 
+// A symbolic link that lies in a range and leads to another place of the same store: what is listed at the place has a second name there.
+struct TreeLink {
+  std::string key;
+  std::string place;  // a key, or all below a directory, which ends in '/' or is empty
+  auto operator<=>(const TreeLink&) const = default;
+};
+
 // One listing of one range, in strict byte order of keys. Not thread-safe; several may run side by side.
 class Listing {
  public:
   virtual ~Listing() = default;
   // Clears `page` and fills it; it may be empty whatever the status. Keys of is_reserved_key() are left out.
-  // After an error the range is incomplete for good: nothing of it may be judged; after failed_precondition nothing of the bucket. Transient errors were retried inside.
+  // After an error the range is incomplete for good: nothing of it may be judged. Transient errors were retried inside.
   virtual Result<PageStatus> next(ObjectPage& page) = 0;
+  // Those of the range that were met so far: after its last page all of them, else at least all up to the last key that was listed.
+  virtual std::span<const TreeLink> links() const { return {}; }
 };
 
 // What a store says about how its bucket is kept.

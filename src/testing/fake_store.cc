@@ -1,6 +1,8 @@
 #include "testing/fake_store.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -33,6 +35,7 @@ class FakeListing final : public Listing {
     if (store_.before_page) store_.before_page();
     page.clear();
     auto state = store_.state_.lock();
+    ListRange passed = range_;
     const std::string& from = std::max(range_.after, range_.prefix);
     auto it = state->objects.lower_bound(ObjectKey(from));
     for (; it != state->objects.end(); ++it) {
@@ -40,17 +43,28 @@ class FakeListing final : public Listing {
       if (!range_.after.empty() && key <= range_.after) continue;
       if (!key.starts_with(range_.prefix) || (!range_.until.empty() && key > range_.until)) break;
       if (is_reserved_key(key)) continue;
-      if (page.size() == state->page_size) return PageStatus::more;
+      if (page.size() == state->page_size) {
+        passed.until = range_.after;
+        meet(state->links, passed);
+        return PageStatus::more;
+      }
       const ObjectMeta& meta = it->second;
       page.add({key, meta.etag, meta.version_id, meta.size_bytes, meta.last_modified});
       range_.after = key;
     }
+    meet(state->links, passed);
     return PageStatus::last;
   }
+  std::span<const TreeLink> links() const override { return links_; }
 
  private:
+  void meet(const std::vector<TreeLink>& links, const ListRange& passed) {
+    std::ranges::copy_if(links, std::back_inserter(links_), [&](const TreeLink& link) { return passed.holds(link.key); });
+  }
+
   FakeStore& store_;
   ListRange range_;
+  std::vector<TreeLink> links_;
 };
 
 FakeStore::FakeStore(const Clock& clock, std::string identity) : clock_(clock) {
@@ -68,6 +82,8 @@ ObjectMeta FakeStore::put_at(std::string_view key, std::uint64_t size_bytes, std
 }
 
 void FakeStore::erase(std::string_view key) { state_.lock()->objects.erase(ObjectKey(std::string(key))); }
+
+void FakeStore::put_link(std::string key, std::string place) { state_.lock()->links.push_back({std::move(key), std::move(place)}); }
 
 bool FakeStore::contains(std::string_view key) const { return state_.lock()->objects.contains(ObjectKey(std::string(key))); }
 

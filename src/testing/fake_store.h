@@ -42,6 +42,8 @@ class FakeStore final : public ObjectStore {
   // nullopt: a date that did not parse.
   ObjectMeta put_at(std::string_view key, std::uint64_t size_bytes, std::optional<Timestamp> last_modified);
   void erase(std::string_view key);
+  // A symbolic link; no object lies at its key.
+  void put_link(std::string key, std::string place);
   bool contains(std::string_view key) const;
   // All keys in byte order, reserved ones included.
   std::vector<std::string> keys() const;
@@ -76,6 +78,7 @@ class FakeStore final : public ObjectStore {
   struct State {
     std::string identity;
     std::map<ObjectKey, ObjectMeta> objects;
+    std::vector<TreeLink> links;
     std::vector<ObjectMeta> removed;
     std::uint64_t writes = 0;
     std::size_t page_size = 1000;

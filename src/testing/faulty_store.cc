@@ -48,6 +48,8 @@ class FaultyListing final : public Listing {
     return distort(page);
   }
 
+  std::span<const TreeLink> links() const override { return inner_->links(); }
+
  private:
   Result<PageStatus> distort(ObjectPage& page) {
     const std::size_t half = page.size() / 2;

@@ -72,6 +72,17 @@ TEST_F(EarlyListingTest, changes_no_verdict) {
   }
 }
 
+TEST_F(EarlyListingTest, loses_no_link) {
+  const std::vector<TreeLink> links = {{"a", "k/"}, {"k/250-link", "k/"}, {"z", "k/"}};
+  for (const TreeLink& link : links) bucket.store.put_link(link.key, link.place);
+  for (const std::uint64_t bytes : {1U, 3000U, 1'000'000U}) {
+    EagerStore store(bucket.store, {}, bytes);
+    const auto findings = scan(store, 2);
+    ASSERT_TRUE(findings) << findings.error().message;
+    EXPECT_EQ(findings->links, links);
+  }
+}
+
 // Invariant 11.
 TEST_F(EarlyListingTest, stops_at_its_bytes) {
   EagerStore store(bucket.store, {}, 1);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -30,6 +32,7 @@ struct RangeResult {
   BucketFigures figures;
   std::optional<ClassTally> classes;
   ScratchFile unreferenced;  // ObjectMeta records in key order; no path if there are none
+  std::vector<TreeLink> links;
   std::optional<Error> failure;
 };
 
@@ -54,13 +57,14 @@ class RangeScan {
       if (is_last) break;
     }
     is_last = is_last || early.is_last;
-    if (!early.listing && !is_last) {
-      TRY_ASSIGN(early.listing, store_.list(range));
+    listing_ = std::move(early.listing);
+    if (!listing_ && !is_last) {
+      TRY_ASSIGN(listing_, store_.list(range));
     }
     InFlight::Turn turn(in_flight, stop);
     while (!is_last) {
       if (stop.stop_requested()) return Error{ErrorCode::cancelled, "the scan was interrupted"};
-      TRY_ASSIGN(const PageStatus status, early.listing->next(page_));
+      TRY_ASSIGN(const PageStatus status, listing_->next(page_));
       TRY_ASSIGN(const RangePool::Share share, take_page(pool, work, asked));
       turn.listed(share.keys);
       is_last = share.is_last || status == PageStatus::last;
@@ -73,6 +77,13 @@ class RangeScan {
     result.figures = figures_;
     result.classes = std::move(classes_);
     return result;
+  }
+
+  // Those that were met, however run() ended.
+  std::vector<TreeLink> links() const {
+    if (!listing_) return {};
+    const auto met = listing_->links();
+    return {met.begin(), met.end()};
   }
 
  private:
@@ -157,6 +168,7 @@ class RangeScan {
   Progress& progress_;
   ClassTally classes_;
   BucketFigures figures_;
+  std::unique_ptr<Listing> listing_;
   std::optional<RecordWriter> spool_;
   ObjectPage page_;
   std::vector<std::string_view> keys_;
@@ -225,6 +237,7 @@ class ScanCrew {
       auto scanned = range_scan.run(pool, *next, in_flight, early_of(*next), stop_);
       RangeResult result = scanned ? std::move(*scanned) : RangeResult{};
       if (!scanned) result.failure = std::move(scanned).error();
+      result.links = range_scan.links();
       result.range = pool.finish(*next);
       const std::scoped_lock lock(mutex_);
       results_.push_back(std::move(result));
@@ -302,8 +315,8 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
   ClassTally classes(policy.guards.max_unreferenced_class);
   std::vector<ScratchFile> spools;
   for (RangeResult& result : results) {
-    // What the store refuses it refuses for the bucket: objects of other ranges may be concerned.
-    if (result.failure && result.failure->code == ErrorCode::failed_precondition) return *std::move(result.failure);
+    // What they lead to may lie in any range.
+    std::ranges::move(result.links, std::back_inserter(findings.links));
     if (result.failure) {
       findings.failures.push_back({std::move(result.range), std::move(*result.failure)});
       continue;
@@ -313,6 +326,9 @@ Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const Bu
     if (!result.unreferenced.path().empty()) spools.push_back(std::move(result.unreferenced));
   }
   if (!results.empty() && findings.failures.size() == results.size()) return findings.failures.front().error;
+  // One range may have met what another one took over.
+  std::ranges::sort(findings.links);
+  findings.links.erase(std::unique(findings.links.begin(), findings.links.end()), findings.links.end());
   findings.unreferenced_classes = classes.unreferenced();
   TRY(classify(std::move(spools), snapshot, policy, options, findings, progress));
   return findings;

@@ -28,7 +28,7 @@ struct ScanOptions {
 //
 // Lists the bucket's prefixes and probes every key. The prefixes are cut into ranges, which workers list side by side; one without work takes
 // over the rest of the largest range. The ranges of all workers tile the prefixes, which is checked. A range whose listing fails is recorded in `failures` and nothing of it is
-// reported; if no range could be listed, the first error is returned (invariant 2), and failed_precondition of any range always is: it is about the bucket. The snapshot's marks are complete only if the findings are.
+// reported but for the links it met; if no range could be listed, the first error is returned (invariant 2). The snapshot's marks are complete only if the findings are.
 Result<Findings> scan(ObjectReader& store, ReferenceSnapshot& snapshot, const BucketPolicy& policy, const ScanOptions& options,
                       Progress& progress, std::stop_token stop, std::optional<EarlyPages> early = std::nullopt);
 

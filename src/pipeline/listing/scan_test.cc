@@ -237,30 +237,37 @@ TEST_F(Scan, leaves_a_key_without_the_prefix_alone) {
   EXPECT_THAT(findings.error().message, HasSubstr("outside the range"));
 }
 
-// Refuses to list one range.
-class RefusingStore final : public FaultyStore {
- public:
-  RefusingStore(ObjectStore& inner, ErrorCode code) : FaultyStore(inner, {}), code_(code) {}
-  Result<std::unique_ptr<Listing>> list(const ListRange& range) override {
-    if (range.after.empty()) return Error{code_, "not this one"};
-    return FaultyStore::list(range);
-  }
-
- private:
-  ErrorCode code_;
-};
-
-// Invariants 2 and 4: trouble of one range leaves the others; what the store refuses may concern them.
-TEST_F(Scan, a_refusal_of_one_range_is_one_of_the_bucket) {
+// Invariant 4: what a link leads to may lie in any range, and be asked for by rows of any.
+TEST_F(Scan, gathers_the_links_of_all_ranges_once) {
   bucket.add_source({"k/000"});
+  bucket.policy.prefixes = {"k/", "l/"};
   for (int i = 0; i < 200; ++i) bucket.put_old("k/" + std::to_string(1000 + i).substr(1));
-  RefusingStore away(bucket.store, ErrorCode::unavailable);
-  EXPECT_EQ(bucket.scan_through(away).value().failures.size(), 1U);
-  RefusingStore refusing(bucket.store, ErrorCode::failed_precondition);
-  const auto refused = bucket.scan_through(refusing);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::failed_precondition);
-  EXPECT_THAT(bucket.dir.files(), IsEmpty());
+  bucket.store.set_page_size(7);
+  const std::vector<TreeLink> links = {{"k/000-link", "k/"}, {"k/100-link", "l/"}, {"k/200-link", ""}, {"l/link", "k/150"}};
+  for (auto link = links.rbegin(); link != links.rend(); ++link) bucket.store.put_link(link->key, link->place);
+  bucket.store.put_link("k/100-link", "l/");
+  bucket.store.put_link("m/link", "k/");
+  for (const unsigned workers : {1U, 3U}) {
+    bucket.workers = workers;
+    EXPECT_EQ(scan().links, links);
+  }
+}
+
+TEST_F(Scan, a_range_that_fails_tells_the_links_it_met) {
+  bucket.add_source({"k/0"});
+  for (int i = 0; i < 4; ++i) bucket.put_old("k/" + std::to_string(i));
+  bucket.store.set_page_size(1);
+  bucket.store.put_link("j", "k/");
+  bucket.store.put_link("z", "k/");
+  bool has_failed = false;
+  for (std::uint64_t call = 2;; ++call) {
+    FaultyStore store(bucket.store, {StoreFault::error, call, StoreCall::next_page});
+    const auto findings = bucket.scan_through(store);
+    if (!store.reached()) break;
+    has_failed = has_failed || !findings->complete();
+    EXPECT_THAT(findings->links, Contains(TreeLink{"j", "k/"})) << call;
+  }
+  EXPECT_TRUE(has_failed);
 }
 
 // Invariant 2, for each page of a listing in turn and each way to fail.

@@ -111,23 +111,17 @@ Result<void> DirectoryListing::enter(UniqueFd fd) {
   level.path_size = path_.size();
   if (depth_ > kOpenLevels) levels_[depth_ - 1 - kOpenLevels].fd.reset();
   TRY(read_names(tree_, level.fd.get(), path_, buffer_, level.names));
-  return level.names.links().empty() ? Result<void>() : check_links(level);
+  return follow_links(level);
 }
 
 // Each link is met by the listing of the one range that its key would lie in.
-Result<void> DirectoryListing::check_links(const Level& level) {
+Result<void> DirectoryListing::follow_links(const Level& level) {
   for (const std::string& name : level.names.links()) {
-    const std::string key = path_ + name;
+    std::string key = path_ + name;
     if (!is_in_range(range_, key)) continue;
-    TRY_ASSIGN(const auto place, tree_.place_behind(level.fd.get(), name.c_str(), key));
+    TRY_ASSIGN(auto place, tree_.place_behind(level.fd.get(), name.c_str(), key));
     if (!place || (is_kept_ && is_kept_(*place))) continue;
-    const std::string pattern = printable(*place) + (place->ends_with('/') ? "**" : "");
-    return Error{ErrorCode::failed_precondition,
-                 format("the symbolic link '{}' below '{}' leads to '{}' in the same tree: rows may name by the link what is listed without it, and that would be "
-                        "taken for orphaned",
-                        printable(key), printable(tree_.path()), place->empty() ? "." : printable(*place)),
-                 format("remove the link{}; nothing of this bucket is judged before",
-                        place->empty() ? "" : format(", or keep all that it leads to: protect: [\"{}\"]", pattern))};
+    links_.push_back({std::move(key), *std::move(place)});
   }
   return {};
 }

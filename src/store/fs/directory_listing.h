@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,14 +28,14 @@ using IsKept = std::function<bool(std::string_view place)>;
 // One listing of a tree, depth first with a stack of its own, so that deep trees cost neither stack nor descriptors. Holds the names of
 // the directories on the way to its position. `tree` and `is_kept` must outlive it.
 //
-// A file that vanished since its directory was read is left out; anything else that cannot be read ends the listing with an error. So does a symbolic link that leads to
-// another place of the tree: what lies there has two keys, of which one is listed, and rows may name the other one. failed_precondition, unless `is_kept` says
-// that the place loses nothing.
+// A file that vanished since its directory was read is left out; anything else that cannot be read ends the listing with an error, a symbolic link too. One
+// that leads to another place of the tree is among links(), unless `is_kept` says that the place loses nothing.
 class DirectoryListing final : public Listing {
  public:
   DirectoryListing(const Tree& tree, ListRange range, AgeFrom age, const IsKept& is_kept);
 
   Result<PageStatus> next(ObjectPage& page) override;
+  std::span<const TreeLink> links() const override { return links_; }
 
  private:
   struct Level {
@@ -47,7 +48,7 @@ class DirectoryListing final : public Listing {
   Result<PageStatus> fill(ObjectPage& page);
   Result<void> start();
   Result<void> enter(UniqueFd fd);
-  Result<void> check_links(const Level& level);
+  Result<void> follow_links(const Level& level);
   void leave();
   Result<void> add_file(const Level& level, const char* name, ObjectPage& page);
   Result<void> descend(Level& level, const char* name);
@@ -57,6 +58,7 @@ class DirectoryListing final : public Listing {
   const ListRange range_;
   const AgeFrom age_;
   const IsKept& is_kept_;
+  std::vector<TreeLink> links_;
   std::vector<char> buffer_;
   std::vector<Level> levels_;  // never shrinks: the levels' memory is used again
   std::size_t depth_ = 0;

@@ -18,7 +18,7 @@ struct DirectoryOptions {
   std::filesystem::path root;
   AgeFrom age = AgeFrom::newest_change;
   // Whether nothing at a place of the tree (a key, or all below a directory, which ends in '/' or is empty) can be deleted: a link that leads there does no
-  // harm. Any other link to a place of the tree fails the listing: failed_precondition. Empty: none is kept.
+  // harm. Any other link to a place of the tree is told by the listing (Listing::links()). Empty: none is kept.
   std::function<bool(std::string_view place)> is_kept = {};
 };
 

@@ -78,4 +78,14 @@ inline Result<std::vector<std::string>> keys_of(ObjectReader& store, const ListR
   }
 }
 
+// The links that a listing of the range tells of, in its order.
+inline Result<std::vector<TreeLink>> links_of(ObjectReader& store, const ListRange& range = {}) {
+  TRY_ASSIGN(auto listing, store.list(range));
+  ObjectPage page;
+  for (;;) {
+    TRY_ASSIGN(const PageStatus status, listing->next(page));
+    if (status == PageStatus::last) return std::vector<TreeLink>(listing->links().begin(), listing->links().end());
+  }
+}
+
 }  // namespace heimdall::testing
