@@ -90,7 +90,9 @@ std::optional<Error> DoubtReport::error() const {
   }
   const ErrorCode first = left.front().why.code;
   const bool same = std::ranges::all_of(left, [&](const Left& one) { return one.why.code == first; });
-  return Error{same ? first : ErrorCode::in_doubt, std::move(message), left.front().why.hint};
+  // What others have in hand, and what we were told to leave, is no failure of ours.
+  const bool is_kept = first == ErrorCode::locked || first == ErrorCode::cancelled;
+  return Error{same && (is_kept || settled.empty()) ? first : ErrorCode::in_doubt, std::move(message), left.front().why.hint};
 }
 
 Result<DoubtReport> recover_doubts(Workspace& workspace, RunContext& context, const std::function<bool(const std::string&)>& takes) {

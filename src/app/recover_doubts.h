@@ -23,7 +23,7 @@ struct DoubtReport {
   std::vector<Deletion> settled;
   std::vector<Left> left;
 
-  // All that is left, in one sentence: in_doubt, unless it is one thing that keeps us from all of it (unavailable, locked, ...). nullopt if nothing is.
+  // All that is left, in one sentence: in_doubt, unless one reason keeps us from all of it: locked, cancelled, and, if nothing was settled, any other. nullopt if nothing is left.
   std::optional<Error> error() const;
 };
 

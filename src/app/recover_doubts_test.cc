@@ -77,8 +77,17 @@ TEST_F(RecoverDoubtsTest, a_store_that_is_away_keeps_no_other_bucket_in_doubt) {
   ASSERT_THAT(report.settled, SizeIs(1));
   EXPECT_EQ(report.settled.front().bucket, "films");
   ASSERT_TRUE(report.error().has_value());
-  EXPECT_EQ(report.error()->code, ErrorCode::not_found) << "the one reason of all";
+  EXPECT_EQ(report.error()->code, ErrorCode::in_doubt);
   EXPECT_THAT(report.error()->message, HasSubstr("1 object in bucket 'photos' is still in doubt: "));
+}
+
+TEST_F(RecoverDoubtsTest, one_reason_that_keeps_all_in_doubt_is_the_error) {
+  std::filesystem::rename(place_.root() / "media", place_.root() / "elsewhere");
+  const auto workspace = open({});
+  const DoubtReport report = recover(*workspace);
+  EXPECT_THAT(report.settled, IsEmpty());
+  ASSERT_TRUE(report.error().has_value());
+  EXPECT_EQ(report.error()->code, ErrorCode::not_found);
 }
 
 TEST_F(RecoverDoubtsTest, tells_of_buckets_that_were_not_chosen) {
