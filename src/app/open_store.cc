@@ -12,8 +12,12 @@ namespace heimdall {
 namespace {
 
 DirectoryOptions directory_options(const StoreConfig& store, const BucketPolicy& bucket) {
+  // Of the policy what the question needs: the rest, with the names of all other buckets, is large.
+  BucketPolicy kept;
+  kept.prefixes = bucket.prefixes;
+  kept.protect = bucket.protect;
   return {store.directory.path, store.directory.age == DirectoryAge::modification ? AgeFrom::mtime : AgeFrom::newest_change,
-          [bucket](std::string_view place) { return is_never_planned(bucket, place); }};
+          [kept = std::move(kept)](std::string_view place) { return is_never_planned(kept, place); }};
 }
 
 S3Options s3_options(const StoreConfig& store, const std::string& bucket, StoreTraffic* traffic, std::stop_token stop) {
