@@ -213,11 +213,17 @@ void Agenda::save_mark(Entry& entry, Timestamp until) {
   }
 }
 
-void Agenda::run_began(const std::string& run_id) {
+// Null if the run is none of a schedule.
+Agenda::Entry* Agenda::entry_of(const std::string& run_id) {
   const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.is_live && entry.run_id == run_id; });
-  if (at == entries_.end()) return;
-  at->has_begun = true;
-  if (at->last_due) save_mark(*at, *at->last_due);
+  return at == entries_.end() ? nullptr : &*at;
+}
+
+void Agenda::run_began(const std::string& run_id) {
+  Entry* const entry = entry_of(run_id);
+  if (entry == nullptr) return;
+  entry->has_begun = true;
+  if (entry->last_due) save_mark(*entry, *entry->last_due);
 }
 
 // The next due time, and how late it starts: by the same part of the jitter for the same due time, and never beyond the one after it.
@@ -232,9 +238,9 @@ void Agenda::aim(Entry& entry, Timestamp after) const {
 }
 
 void Agenda::run_ended(const std::string& run_id, const RunOutcome& outcome, Timestamp now) {
-  const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.is_live && entry.run_id == run_id; });
-  if (at == entries_.end()) return;
-  Entry& entry = *at;
+  Entry* const found = entry_of(run_id);
+  if (found == nullptr) return;
+  Entry& entry = *found;
   entry.is_live = false;
   // Somebody took it from the queue: nothing is to be made up for.
   if (!entry.has_begun && entry.last_due && outcome.error && outcome.error->code == ErrorCode::cancelled) save_mark(entry, *entry.last_due);

@@ -81,6 +81,7 @@ class Agenda {
 
  private:
   struct Entry;
+  Entry* entry_of(const std::string& run_id);
   bool prepare(Entry& entry, Timestamp now);  // false: its mark could not be read
   void notice_step_back(Entry& entry, Timestamp now);
   void come_due(Entry& entry, Timestamp now);
