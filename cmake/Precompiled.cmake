@@ -1,7 +1,6 @@
-# heimdall_precompiled(target product|tests): with HEIMDALL_PCH (TESTS: tests alone) the headers of the standard library (and of the test libraries) are read
-# once and not in each file. The sources do not depend on it: a build without it is what says that each file includes what it needs.
+# heimdall_precompiled(target product|tests): with HEIMDALL_PCH the headers of the standard library (and of the test libraries) are read once and not in each
+# file. The sources do not depend on it: clang-tidy, which reads each file without, is what says that each includes what it needs.
 
-set_property(CACHE HEIMDALL_PCH PROPERTY STRINGS OFF TESTS ON)
 if(HEIMDALL_PCH)
   # What ccache needs to know such builds again.
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
@@ -12,13 +11,9 @@ if(HEIMDALL_PCH)
   file(WRITE ${PROJECT_BINARY_DIR}/generated/precompiled.cc "")
   set(standard <algorithm> <array> <atomic> <chrono> <condition_variable> <cstdint> <filesystem> <functional> <map> <memory> <mutex> <optional> <set> <span>
                <string> <string_view> <thread> <utility> <variant> <vector> <fmt/format.h> <tl/expected.hpp>)
-  set(heimdall_precompiled_kinds tests)
-  if(NOT HEIMDALL_PCH STREQUAL "TESTS")
-    list(APPEND heimdall_precompiled_kinds product)
-    add_library(heimdall_pch_product OBJECT ${PROJECT_BINARY_DIR}/generated/precompiled.cc)
-    target_link_libraries(heimdall_pch_product PRIVATE heimdall_options fmt::fmt)
-    target_precompile_headers(heimdall_pch_product PRIVATE ${standard})
-  endif()
+  add_library(heimdall_pch_product OBJECT ${PROJECT_BINARY_DIR}/generated/precompiled.cc)
+  target_link_libraries(heimdall_pch_product PRIVATE heimdall_options fmt::fmt)
+  target_precompile_headers(heimdall_pch_product PRIVATE ${standard})
   if(BUILD_TESTING)
     add_library(heimdall_pch_tests OBJECT ${PROJECT_BINARY_DIR}/generated/precompiled.cc)
     target_link_libraries(heimdall_pch_tests PRIVATE heimdall_options fmt::fmt GTest::gmock rapidcheck)
@@ -28,7 +23,7 @@ if(HEIMDALL_PCH)
 endif()
 
 function(heimdall_precompiled target kind)
-  if(kind IN_LIST heimdall_precompiled_kinds)
+  if(HEIMDALL_PCH)
     target_precompile_headers(${target} REUSE_FROM heimdall_pch_${kind})
   endif()
 endfunction()

@@ -35,7 +35,7 @@ Address address_of(const std::string& name) {
   Address address;
   address.name.sun_family = AF_UNIX;
   // The leading NUL makes it abstract: it lives in the kernel, not in the file system.
-  const std::string path = std::string(1, '\0') + "heimdall-storage/" + sha256_hex(name);
+  const std::string path = format("{}heimdall-storage/{}", '\0', sha256_hex(name));
   static_assert(sizeof address.name.sun_path >= 1 + 17 + 64);
   std::memcpy(address.name.sun_path, path.data(), path.size());
   address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
