@@ -1,6 +1,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "pipeline/sweep/recover.h"
 
 namespace heimdall {
 
@@ -73,6 +74,18 @@ ExitCode command_explain(CommandContext& context) {
   return ExitCode::ok;
 }
 
+namespace {
+
+// The report of a run that is under way or was killed knows nothing of its deletions yet; the journal does.
+Result<void> count_unfinished(std::span<RunReport> runs, StateDatabase& state) {
+  for (RunReport& run : runs) {
+    if (!run.completed_at) TRY(count_deletions(run, state));
+  }
+  return {};
+}
+
+}  // namespace
+
 ExitCode command_runs(CommandContext& context) {
   ExitCode exit = ExitCode::ok;
   const auto workspace = open_workspace(context, exit);
@@ -82,6 +95,7 @@ ExitCode command_runs(CommandContext& context) {
     constexpr std::uint64_t kDefaultRuns = 20;
     auto runs = state.runs(context.options.limit.value_or(kDefaultRuns));
     if (!runs) return fail(context, runs.error());
+    if (auto counted = count_unfinished(*runs, state); !counted) return fail(context, counted.error());
     context.output.runs(*runs);
     context.output.done();
     return ExitCode::ok;
@@ -92,6 +106,7 @@ ExitCode command_runs(CommandContext& context) {
   if (!*run) {
     return fail(context, {ErrorCode::invalid_argument, format("there is no run '{}'", printable(id)), "`runs` lists them"}, ExitCode::usage);
   }
+  if (auto counted = count_unfinished(std::span(&**run, 1), state); !counted) return fail(context, counted.error());
   context.output.runs(std::span(&**run, 1));
   context.output.run_details(**run);
   if (!(*run)->error.empty()) context.output.note((*run)->error);

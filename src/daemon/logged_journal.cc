@@ -39,7 +39,7 @@ void log_deletion(Log& log, std::string_view run_id, const Deletion& deletion) {
 
 Result<void> LoggedJournal::record(std::string_view run_id, std::span<const Deletion> deletions) {
   TRY(journal_.record(run_id, deletions));
-  if (told_) told_(deletions);
+  if (told_) told_(run_id, deletions);
   const bool is_logged = log_.takes(LogLevel::debug);
   for (const Deletion& deletion : deletions) {
     if (deletion.outcome == Outcome::deleted) ++deleted_;

@@ -17,8 +17,8 @@ namespace heimdall {
 // journal is told to nobody. Thread-safe.
 class LoggedJournal final : public JournalLog {
  public:
-  // Called after each record() with what it recorded, from any thread.
-  using Told = std::function<void(std::span<const Deletion>)>;
+  // Called after each record() with what it recorded and of which run, from any thread.
+  using Told = std::function<void(std::string_view run_id, std::span<const Deletion>)>;
   LoggedJournal(JournalLog& journal, Log& log, Told told) : journal_(journal), log_(log), told_(std::move(told)) {}
 
   // Deletions recorded so far.

@@ -2,11 +2,11 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 
 #include "app/config/config.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/logged_journal.h"
 #include "daemon/runner.h"
 #include "ports/history.h"
 #include "ports/store_traffic.h"
@@ -20,7 +20,7 @@ struct PerformTools {
   Log& log;
   StoreTraffic& traffic;
   History& history;  // for runs that do not get as far as a workspace of their own
-  std::function<void(std::span<const Deletion>)> deletions = {};  // told what became of objects as the journal is; from any thread
+  LoggedJournal::Told deletions = {};
   std::function<Result<void>()> ready = {};  // asked before each run, which fails with its error
 };
 

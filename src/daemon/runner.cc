@@ -73,6 +73,7 @@ struct Runner::Queued {
   bool is_told = false;  // as queued; only then may it begin, be cancelled or be seen
   std::optional<Timestamp> started_at;
   std::shared_ptr<RunProgress> progress;
+  std::map<std::string, BucketFigures> outcomes;
 
   bool started() const { return progress != nullptr; }
 };
@@ -173,6 +174,12 @@ Result<void> Runner::cancel(const std::string& run_id) {
   return {};
 }
 
+void Runner::note_deletions(std::string_view run_id, std::span<const Deletion> deletions) {
+  const std::scoped_lock lock(mutex_);
+  if (queue_.empty() || queue_.front()->run_id != run_id) return;  // looked up for an earlier run, say
+  for (const Deletion& deletion : deletions) count(queue_.front()->outcomes[deletion.bucket], deletion.outcome, deletion.object.size_bytes);
+}
+
 std::optional<LiveRun> Runner::live(const std::string& run_id) const {
   for (LiveRun& run : all_live()) {
     if (run.run_id == run_id) return std::move(run);
@@ -192,6 +199,7 @@ std::vector<LiveRun> Runner::all_live() const {
       live.started = one->started();
       live.submitted_at = one->submitted_at;
       live.started_at = one->started_at;
+      live.outcomes = one->outcomes;
       live.cancelling = one->stop.stop_requested();
       found.emplace_back(std::move(live), one->progress);
     }

@@ -4,11 +4,14 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -34,6 +37,7 @@ struct LiveRun {
   std::string phase, bucket;   // of the innermost phase
   std::uint64_t done = 0;
   std::optional<std::uint64_t> expected;
+  std::map<std::string, BucketFigures> outcomes;  // by bucket, what became of objects so far: nothing else is set
   bool cancelling = false;
 };
 
@@ -74,6 +78,9 @@ class Runner {
 
   // Ends a run after its batch, or takes it from the queue. not_found if it neither waits nor runs.
   Result<void> cancel(const std::string& run_id);
+
+  // What became of objects in a run that is under way, for live(); of others, nothing.
+  void note_deletions(std::string_view run_id, std::span<const Deletion> deletions);
 
   std::optional<LiveRun> live(const std::string& run_id) const;
   std::vector<LiveRun> all_live() const;  // the running one first

@@ -171,6 +171,23 @@ TEST_F(RunnerTest, a_live_run_says_where_it_is) {
   EXPECT_FALSE(runner_.live(second).has_value()) << "when its summary is there, it lives no more";
 }
 
+TEST_F(RunnerTest, a_live_run_counts_what_became_of_objects) {
+  const std::string id = submit(Task::cleanup);
+  ASSERT_TRUE(began(1));
+  Deletion deletion{"raw", {}, Outcome::deleted, ""};
+  deletion.object.size_bytes = 5;
+  const Deletion failed{"raw", {}, Outcome::failed, ""};
+  runner_.note_deletions(id, std::vector{deletion, deletion, failed});
+  runner_.note_deletions("an earlier run", std::span(&deletion, 1));
+  const auto outcomes = runner_.live(id)->outcomes;
+  ASSERT_EQ(outcomes.size(), 1U);
+  EXPECT_EQ(outcomes.at("raw").orphans_deleted, 2U);
+  EXPECT_EQ(outcomes.at("raw").bytes_deleted, 10U);
+  EXPECT_EQ(outcomes.at("raw").deletion_failures, 1U);
+  open();
+  ASSERT_TRUE(ended(id));
+}
+
 TEST_F(RunnerTest, runs_are_carried_out_one_after_the_other) {
   std::vector<std::string> ids;
   for (int i = 0; i < 5; ++i) ids.push_back(submit());

@@ -178,7 +178,10 @@ class Service {
         board_(boards_of(*config())),
         marks_(*state_),
         runner_(make_perform({[this] { return config(); }, options.clock, log_, *metrics_, *state_,
-                              [this](std::span<const Deletion> deletions) { metrics_->deletions(deletions); },
+                              [this](std::string_view run_id, std::span<const Deletion> deletions) {
+                                metrics_->deletions(deletions);
+                                runner_.note_deletions(run_id, deletions);
+                              },
                               [this] { return state_->check_in_place(); }}),
                 options.clock, log_, events_,
                 [this](const RunReport& report) { save(report); }),

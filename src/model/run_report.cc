@@ -40,4 +40,11 @@ void count(BucketFigures& figures, Outcome outcome, std::uint64_t size_bytes) {
   }
 }
 
+void set_outcomes(BucketFigures& figures, const BucketFigures& counted) {
+  for (const auto member : {&BucketFigures::orphans_deleted, &BucketFigures::bytes_deleted, &BucketFigures::deletion_failures, &BucketFigures::skipped_referenced,
+                            &BucketFigures::skipped_changed, &BucketFigures::already_gone}) {
+    figures.*member = counted.*member;
+  }
+}
+
 }  // namespace heimdall

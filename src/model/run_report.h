@@ -76,6 +76,8 @@ struct SweepTimes {
 
 // Adds one outcome to the figures.
 void count(BucketFigures& figures, Outcome outcome, std::uint64_t size_bytes);
+// Sets those of the figures that count() raises to the ones of `counted`.
+void set_outcomes(BucketFigures& figures, const BucketFigures& counted);
 
 enum class RunStatus { running, success, partial, failed, refused, interrupted };
 std::string_view to_string(RunStatus status);

@@ -66,6 +66,8 @@ def test_after_a_kill_at_any_point_recover_knows_every_key(world, point):
 
     run = apply_runs(world)[0]
     assert run["status"] == "interrupted"
+    told = list(world.journal(run["run_id"]).values())
+    assert run["total_deleted"] == told.count("deleted") and run["total_failed"] == told.count("in_doubt"), "before anybody looked anything up"
     recovered = world.run("recover").expect(OK)
     gone = check_every_key(world, keys, run["run_id"])
     for key, outcome in recovered.outcomes().items():

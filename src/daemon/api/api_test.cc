@@ -167,6 +167,13 @@ TEST(ApiRunsTest, tell_how_far_they_are) {
   EXPECT_EQ(running["status"], "running");
   EXPECT_EQ(running["progress"], Json({{"phase", "listing"}, {"bucket", "photos"}, {"done", 3}, {"expected", 7}}));
   EXPECT_TRUE(running["completed_at"].is_null());
+  EXPECT_EQ(running["total_deleted"], 0);
+  const Deletion deletion{"photos", {}, Outcome::deleted, ""};
+  place.runner->note_deletions(first, std::span(&deletion, 1));
+  for (const Json& line : {place.get("/api/v1/runs/" + first).json(), place.get("/api/v1/runs?status=running").json()["runs"][0]}) {
+    EXPECT_EQ(line["total_deleted"], 1) << line;
+    EXPECT_EQ(line["buckets"]["photos"]["orphans_deleted"], 1) << line;
+  }
   const Json queued = place.get("/api/v1/runs/" + second).json();
   EXPECT_EQ(queued["status"], "running");
   EXPECT_EQ(queued["waiting"], true);

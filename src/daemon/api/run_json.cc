@@ -16,6 +16,7 @@ Json live_run_json(std::string_view type, const LiveRun& run, const std::optiona
   report.dry_run = run.request.dry_run == RunReport::DryRun::yes;
   report.started_at = run.started_at.value_or(run.submitted_at);
   report.completed_at = std::nullopt;
+  for (const auto& [bucket, counted] : run.outcomes) set_outcomes(report.buckets[bucket], counted);
   // Of one run the contract knows `running` until it ends; `waiting` tells the rest. Lists tell them apart.
   Json json = report_json(type, report, run.started || type == "summary" ? "running" : "queued");
   json["waiting"] = !run.started;

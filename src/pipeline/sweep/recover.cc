@@ -1,6 +1,7 @@
 #include "pipeline/sweep/recover.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/format.h"
@@ -23,20 +24,10 @@ Outcome to_outcome(RemoveOutcome::Kind kind) {
   return Outcome::in_doubt;
 }
 
-// Counts a run's deletions anew from the journal.
 Result<void> refresh_report(const std::string& run_id, JournalLog& journal, History& history, Clock& clock) {
   TRY_ASSIGN(std::optional<RunReport> report, history.run(run_id));
   if (!report) return {};
-  for (auto& [bucket, figures] : report->buckets) {
-    figures.orphans_deleted = figures.bytes_deleted = figures.deletion_failures = 0;
-    figures.skipped_referenced = figures.skipped_changed = figures.already_gone = 0;
-  }
-  std::uint64_t in_doubt = 0;
-  TRY(journal.deletions(run_id, [&](const Deletion& deletion) -> Result<void> {
-    count(report->buckets[deletion.bucket], deletion.outcome, deletion.object.size_bytes);
-    in_doubt += deletion.outcome == Outcome::in_doubt ? 1 : 0;
-    return {};
-  }));
+  TRY_ASSIGN(const std::uint64_t in_doubt, count_deletions(*report, journal));
   // A killed run never reached its end, so it is partial at best. One that ended by itself has said how.
   if (in_doubt == 0 && !report->completed_at) {
     report->status = RunStatus::partial;
@@ -84,6 +75,21 @@ Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& 
   for (const std::string& run_id : runs) TRY(refresh_report(run_id, journal, history, clock));
   if (stop.stop_requested()) return Error{ErrorCode::cancelled, "recover was interrupted; it goes on with the next start"};
   return report;
+}
+
+Result<std::uint64_t> count_deletions(RunReport& report, JournalLog& journal) {
+  std::map<std::string, BucketFigures> counted;
+  for (const auto& [bucket, figures] : report.buckets) counted[bucket];
+  std::uint64_t in_doubt = 0;
+  TRY(journal.deletions(report.run_id, [&](const Deletion& deletion) -> Result<void> {
+    const bool is_doubt = deletion.outcome == Outcome::in_doubt;
+    in_doubt += is_doubt ? 1 : 0;
+    // Of a run under way they are what it has in hand, not what it failed to delete.
+    if (!is_doubt || report.status != RunStatus::running) count(counted[deletion.bucket], deletion.outcome, deletion.object.size_bytes);
+    return {};
+  }));
+  for (const auto& [bucket, figures] : counted) set_outcomes(report.buckets[bucket], figures);
+  return in_doubt;
 }
 
 Result<void> recount_killed_runs(JournalLog& journal, History& history, Clock& clock) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ struct RecoverReport {
 // found under the run that sent it, and brings that run's report up to date. The caller holds the bucket.
 Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& history, Clock& clock,
                               std::stop_token stop);
+
+// Counts a run's deletions anew, as the journal has them: how many of them are in doubt. For runs that have not ended by themselves; the reports of the others say it.
+Result<std::uint64_t> count_deletions(RunReport& report, JournalLog& journal);
 
 // Brings the reports of killed runs up to date that have nothing in doubt, or whose doubts somebody else looked up. recover() does it, too.
 Result<void> recount_killed_runs(JournalLog& journal, History& history, Clock& clock);

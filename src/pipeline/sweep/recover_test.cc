@@ -104,6 +104,21 @@ TEST_F(RecoverTest, counts_a_run_that_was_killed_with_nothing_in_doubt) {
   EXPECT_EQ(report_of(report.run_id).buckets.at("raw").orphans_deleted, 1U);
 }
 
+// What has an intent only is on its way: neither deleted nor failed.
+TEST_F(RecoverTest, counts_what_a_run_under_way_has_done_so_far) {
+  const Deletion deletion{"raw", objects_[0], Outcome::deleted, ""};
+  ASSERT_TRUE(world_.journal.record("killed", std::span(&deletion, 1)).has_value());
+  RunReport report = report_of("killed");
+  EXPECT_EQ(count_deletions(report, world_.journal).value(), 2U);
+  EXPECT_EQ(report.buckets.at("raw").orphans_deleted, 1U);
+  EXPECT_EQ(report.buckets.at("raw").deletion_failures, 2U);
+  EXPECT_EQ(report.buckets.at("raw").due_objects, 3U);
+  report.status = RunStatus::running;
+  EXPECT_EQ(count_deletions(report, world_.journal).value(), 2U);
+  EXPECT_EQ(report.buckets.at("raw").orphans_deleted, 1U);
+  EXPECT_EQ(report.buckets.at("raw").deletion_failures, 0U);
+}
+
 TEST_F(RecoverTest, leaves_in_doubt_what_the_store_cannot_say) {
   FaultyStore faulty(world_.store, {StoreFault::error, 2, StoreCall::settle});
   world_.store_port = &faulty;
