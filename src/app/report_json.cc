@@ -120,6 +120,8 @@ Json plan_json(const Plan& plan) {
     Json figures = figures_json(bucket.figures);
     figures["candidates"] = bucket.candidates;
     figures["candidate_bytes"] = bucket.candidate_bytes;
+    figures["ranges"] = bucket.ranges;
+    figures["ranges_not_listed"] = bucket.unlisted_ranges;
     Json sources = Json::array();
     for (std::size_t i = 0; i < bucket.sources.size(); ++i) {
       const SourceFacts& facts = bucket.sources[i];

@@ -71,7 +71,9 @@ class TextOutput final : public Output {
     if (plan.grace() == Selection::Grace::ignore) print("It takes objects that are still in grace, too.\n");
     for (Guard guard : plan.accepted()) print("The guard '{}' was accepted for it.\n", name_of(guard));
     for (const BucketPlan& bucket : plan.buckets()) {
-      figures(bucket.bucket, bucket.figures);
+      const bool whole = bucket.unlisted_ranges == 0;
+      figures(bucket.bucket, bucket.figures, whole ? Dangling::known : Dangling::unknown);
+      if (!whole) print("  {} of {} could not be listed: nothing there is planned\n", with_thousands(bucket.unlisted_ranges), count_of(bucket.ranges, "range"));
       row("  to be deleted", bucket.candidates, human_bytes(bucket.candidate_bytes));
       for (std::size_t i = 0; i < bucket.sources.size(); ++i) {
         const SourceFacts& facts = bucket.sources[i];

@@ -34,6 +34,7 @@ std::string encode_bucket(const BucketPlan& bucket) {
   for (const auto figure : kPlanFigures) append_varint(out, bucket.figures.*figure);
   append_time(out, bucket.figures.grace_ends);
   append_varint(out, bucket.ranges);
+  append_varint(out, bucket.unlisted_ranges);
   append_varint(out, bucket.candidates);
   append_varint(out, bucket.candidate_bytes);
   append_varint(out, bucket.sources.size());
@@ -54,6 +55,7 @@ BucketPlan decode_bucket(RecordDecoder& in) {
   for (const auto figure : kPlanFigures) bucket.figures.*figure = in.varint();
   bucket.figures.grace_ends = in.time();
   bucket.ranges = in.varint();
+  bucket.unlisted_ranges = in.varint();
   bucket.candidates = in.varint();
   bucket.candidate_bytes = in.varint();
   for (std::uint64_t n = in.varint(); n > 0 && in.ok(); --n) bucket.sources.push_back(decode_source_facts(in));
@@ -146,6 +148,7 @@ class PlanWriter {
     bucket.grace = policy.grace;
     bucket.figures = findings.figures;
     bucket.ranges = findings.ranges;
+    bucket.unlisted_ranges = findings.failures.size();
     bucket.sources = findings.sources;
     bucket.recheck_forms = findings.recheck_forms;
     bucket.recheck_forms.resize(findings.sources.size(), RecheckForm::whole);

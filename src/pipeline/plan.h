@@ -17,7 +17,7 @@
 namespace heimdall {
 
 inline constexpr std::string_view kPlanKind = "plan";
-inline constexpr std::uint32_t kPlanVersion = 2;
+inline constexpr std::uint32_t kPlanVersion = 3;
 inline constexpr auto kPlanLifetime = std::chrono::hours(24);
 
 // One object that a plan would delete.
@@ -38,7 +38,8 @@ struct BucketPlan {
   std::vector<SourceFacts> sources;
   std::vector<RecheckForm> recheck_forms;          // parallel to sources
   std::chrono::nanoseconds references_read_in{};   // what one recheck that reads them whole costs
-  std::uint64_t ranges = 0;  // into which the listing was cut: checked to tile the prefixes, each listed to its end or named as not listed
+  std::uint64_t ranges = 0;  // into which the listing was cut: checked to tile the prefixes, each listed to its end but for
+  std::uint64_t unlisted_ranges = 0;  // these: nothing of them is planned, and how many references have no object is not known
   std::uint64_t candidates = 0;
   std::uint64_t candidate_bytes = 0;
 };

@@ -69,6 +69,16 @@ TEST_F(PlanTest, holds_the_due_objects_in_key_order_and_its_evidence) {
   EXPECT_EQ(head.sources[0].controls, findings.sources[0].controls);
 }
 
+// Invariant 2: what was not listed is no part of the plan, and the plan says that there is such a part.
+TEST_F(PlanTest, says_how_many_ranges_were_not_listed) {
+  bucket.put_old("a");
+  Findings findings = scan();
+  EXPECT_EQ(plan_of(bucket, findings)->buckets()[0].unlisted_ranges, 0U);
+  EXPECT_EQ(plan_of(bucket, findings)->buckets()[0].ranges, findings.ranges);
+  findings.failures.push_back({ListRange{"b/", "", ""}, Error{ErrorCode::unavailable, "no answer"}});
+  EXPECT_EQ(plan_of(bucket, findings)->buckets()[0].unlisted_ranges, 1U);
+}
+
 // Invariant 5: what the sweep compares with is exactly what was listed.
 TEST_F(PlanTest, remembers_each_object_exactly) {
   const ObjectMeta object = bucket.store.put_at("k\n\xff\xfe", 1ULL << 40, Timestamp(123456789ns));

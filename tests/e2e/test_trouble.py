@@ -241,6 +241,9 @@ def test_a_folder_that_cannot_be_read_is_partial_and_nothing_in_it_is_planned(wo
     assert "shut" in scanned.of("unlisted")[0]["message"]
     world.plan(**user).expect(PARTIAL)
     assert world.candidates() == {b"a/orphan", b"t/orphan"}
+    shown = world.run("show", world.plan_file).expect(OK).of("plan")[0]["buckets"]["media"]
+    assert 0 < shown["ranges_not_listed"] <= shown["ranges"]
+    assert b"how many have no object is unknown" in world.run("show", world.plan_file, as_json=False).expect(OK).out
     os.chmod(world.media / "shut", 0o755)
     world.apply(**user).expect(OK)
     assert world.keys() == {b"a/1", b"a/2", b"shut/live", b"shut/orphan", b"t/1", b"t/2"}
