@@ -78,7 +78,7 @@ class Doctor {
     const auto anchor = workspace_->state().clock_anchor();
     if (!anchor) return failed("clock", anchor.error());
     const auto step = clock_step(*anchor, clock_);
-    if (std::chrono::abs(step) > std::chrono::minutes(5)) {
+    if (std::chrono::abs(step) > kMaxClockSkew) {
       return failed("clock", {ErrorCode::failed_precondition,
                               format("the clock was stepped by {} since the last run", human_duration(step)),
                               "set it right; if it is right now, run `scan --accept clock_skew` once"});
@@ -109,7 +109,7 @@ class Doctor {
     const auto now = (*reader)->server_time();
     if (!now) return failed(name, now.error()), false;
     const auto skew = *now - clock_.now();
-    if (std::chrono::abs(skew) > std::chrono::minutes(5)) {
+    if (std::chrono::abs(skew) > kMaxClockSkew) {
       failed("clock." + bucket.config().store,
              {ErrorCode::failed_precondition,
               format("the clocks differ: the store's is {} {} this machine's", human_duration(std::chrono::abs(skew)),

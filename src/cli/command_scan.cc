@@ -33,7 +33,7 @@ class DanglingFile {
     if (!temporary_.empty()) unlink(temporary_.c_str());
   }
 
-  Result<void> add(const std::string& bucket, const DanglingReference& reference) {
+  Result<void> add(const std::string& bucket, const KeyReference& reference) {
     nlohmann::ordered_json line = {{"type", "dangling"}, {"bucket", bucket}};
     const bool utf8 = is_utf8(reference.key);
     line[utf8 ? "key" : "key_base64"] = utf8 ? std::string(reference.key) : to_base64(reference.key);
@@ -111,7 +111,7 @@ ExitCode command_scan(CommandContext& context) {
     dangling.emplace(std::move(*created));
     request.on_scanned = [&](const ScanTarget& target, const ReferenceSnapshot& snapshot) {
       return visit_dangling(target.store, target.sources, snapshot,
-                            [&](const DanglingReference& found) { return dangling->add(target.policy.name, found); }, context.stop);
+                            [&](const KeyReference& found) { return dangling->add(target.policy.name, found); }, context.stop);
     };
   }
 

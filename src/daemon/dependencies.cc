@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "base/format.h"
@@ -60,7 +61,7 @@ void Dependencies::replace(std::vector<Dependency> dependencies) { end(begin(std
 
 std::vector<std::shared_ptr<Dependencies::Watch>> Dependencies::begin(std::vector<Dependency> dependencies) {
   std::vector<std::shared_ptr<Watch>> watches;
-  const std::scoped_lock lock(shared_->mutex);
+  std::unique_lock lock(shared_->mutex);
   for (Dependency& dependency : dependencies) {
     auto watch = std::make_shared<Watch>();
     watch->state.kind = dependency.kind;
@@ -71,8 +72,17 @@ std::vector<std::shared_ptr<Dependencies::Watch>> Dependencies::begin(std::vecto
     watch->dependency = std::move(dependency);
     watches.push_back(std::move(watch));
   }
-  for (const auto& watch : watches) {
-    watch->thread = std::jthread([this, watch, shared = shared_](std::stop_token stop) { look_again_and_again(watch, shared, std::move(stop)); });
+  try {
+    for (const auto& watch : watches) {
+      watch->thread = std::jthread([this, watch, shared = shared_](std::stop_token stop) { look_again_and_again(watch, shared, std::move(stop)); });
+    }
+  } catch (const std::system_error&) {  // not all of them: those that were to be replaced stay
+    for (const auto& watch : watches) watch->thread.request_stop();
+    lock.unlock();
+    for (const auto& watch : watches) {
+      if (watch->thread.joinable()) watch->thread.join();
+    }
+    throw;
   }
   return std::exchange(shared_->watches, std::move(watches));
 }

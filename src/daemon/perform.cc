@@ -9,6 +9,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "daemon/logged_journal.h"
+#include "pipeline/sweep/recover.h"
 
 namespace heimdall {
 
@@ -98,8 +99,13 @@ class Performance {
     } catch (const std::exception& exception) {
       thrown = exception.what();
     }
-    return ended_with({ErrorCode::internal, format("the run broke off ({}) after {}", thrown, count_of(journal.deleted(), "deletion")),
-                   "the journal has them all: `runs show`"});
+    RunOutcome outcome = ended_with({ErrorCode::internal, format("the run broke off ({}) after {}", thrown, count_of(journal.deleted(), "deletion")),
+                                     "the journal has them all: `runs show`"});
+    RunReport counted;
+    counted.run_id = run_id_;
+    if (auto done = count_deletions(counted, workspace.state()); !done) progress_.warn(format("what it deleted could not be counted: {}", done.error().message));
+    outcome.report.buckets = std::move(counted.buckets);
+    return outcome;
   }
 
   RunOutcome kept(RunOutcome outcome, History& history) {

@@ -10,13 +10,6 @@ constexpr std::array<std::string_view, 5> kTaskNames = {"cleanup", "stats", "pla
 
 std::string_view to_string(Task task) { return kTaskNames.at(static_cast<std::size_t>(task)); }
 
-std::optional<Task> task_named(std::string_view name) {
-  for (std::size_t i = 0; i < kTaskNames.size(); ++i) {
-    if (kTaskNames[i] == name) return static_cast<Task>(i);
-  }
-  return std::nullopt;
-}
-
 void complete(RunReport& report, const RunRequest& request, const std::string& run_id, Timestamp started_at, Timestamp now) {
   report.run_id = run_id;
   if (report.command.empty()) report.command = to_string(request.task);

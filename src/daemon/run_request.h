@@ -15,7 +15,6 @@ namespace heimdall {
 // `recover` looks up what earlier runs left in doubt, and writes it down as theirs: it is none of the history itself.
 enum class Task { cleanup, stats, plan, apply, recover };
 std::string_view to_string(Task task);
-std::optional<Task> task_named(std::string_view name);
 
 struct RunRequest {
   Task task = Task::stats;

@@ -71,6 +71,9 @@ class Runner {
   // `watcher` is told from now on; it must live until stop() returned.
   void watch(RunWatcher& watcher);
 
+  // For both: a run that is dropped because stop() comes in between is told to the watchers, from this call. So whoever submits while it holds a lock that it also
+  // takes as a watcher has to end before stop().
+  //
   // Queues a run behind those that are there: its id. `unavailable` once stopping; failed_precondition if 100 wait already.
   Result<std::string> submit(RunRequest request);
   // As submit(), but nullopt if anything waits or runs.

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <ctime>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -53,19 +56,33 @@ class RecordReader {
   // not_found, permission_denied; corrupt if it is no file of this kind and version.
   static Result<RecordReader> open(const std::filesystem::path& path, std::string_view kind, std::uint32_t version);
 
+  // From the front again, once the end was proved: the same records, since what lies under the path by now is of no account, and next() is corrupt where the file
+  // was written to since it was opened.
+  Result<void> read_again();
+
   // The next record, valid until the next call; nullopt only after the end proved count and digest. corrupt otherwise.
   Result<std::optional<std::string_view>> next();
   // Hexadecimal; known once next() returned nullopt.
   const std::string& digest() const { return digest_; }
 
  private:
-  RecordReader(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  // Size and time of the last change of its content.
+  struct State {
+    off_t size = 0;
+    timespec changed{};
+  };
+  RecordReader(UniqueFd fd, std::string name, std::string header) : fd_(std::move(fd)), name_(std::move(name)), header_(std::move(header)) {}
+  Result<State> state() const;
+  Result<void> take_header();
   Result<void> fill(std::size_t wanted);
   Result<std::string_view> take(std::size_t count);
   Error damaged(std::string_view how) const;
 
   UniqueFd fd_;
   std::string name_;
+  std::string header_;  // as it has to be
+  State opened_;
+  bool is_proved_ = false;  // once to the end: from then on nothing may change
   std::string buffer_;
   std::size_t position_ = 0;
   Sha256 hash_;
@@ -76,7 +93,7 @@ class RecordReader {
 // Whether the file begins as one of this kind, of whatever version: what lies behind was not looked at. not_found, permission_denied.
 Result<bool> has_record_kind(const std::filesystem::path& path, std::string_view kind);
 
-// Reads the whole file and returns its digest: the proof that nobody cut or altered it.
-Result<std::string> verify_record_file(const std::filesystem::path& path, std::string_view kind, std::uint32_t version);
+// Reads to the end: the proof that nobody cut or altered the file.
+Result<void> prove(RecordReader& reader);
 
 }  // namespace heimdall

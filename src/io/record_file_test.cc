@@ -55,8 +55,38 @@ TEST_F(RecordFile, any_records_survive) {
     const auto records = *rc::gen::container<std::vector<std::string>>(rc::gen::nonEmpty<std::string>());
     const std::string digest = write(records);
     RC_ASSERT(read().value() == records);
-    RC_ASSERT(verify_record_file(path_, "PLAN", 3).value() == digest);
+    auto reader = RecordReader::open(path_, "PLAN", 3);
+    RC_ASSERT(prove(*reader).has_value() && reader->digest() == digest);
   });
+}
+
+TEST_F(RecordFile, what_was_proved_is_read_again_whatever_lies_there_by_now) {
+  const std::vector<std::string> records = {std::string(1 << 20, 'a'), "b"};
+  write(records);
+  auto reader = RecordReader::open(path_, "PLAN", 3);
+  ASSERT_TRUE(prove(*reader));
+  write({"of another file"});
+  ASSERT_TRUE(reader->read_again());
+  EXPECT_EQ(**reader->next(), records[0]);
+  EXPECT_EQ(**reader->next(), records[1]);
+  EXPECT_FALSE((*reader->next()).has_value());
+}
+
+// Invariant 5: nothing is handed out that was not there when the file was proved.
+TEST_F(RecordFile, what_is_written_to_after_it_was_proved_is_corrupt) {
+  write({std::string(1 << 20, 'a'), std::string(1 << 20, 'b'), "c"});
+  auto reader = RecordReader::open(path_, "PLAN", 3);
+  ASSERT_TRUE(prove(*reader));
+  ASSERT_TRUE(reader->read_again());
+  ASSERT_TRUE(reader->next());
+  {
+    std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(3 << 19);
+    file << 'x';
+  }
+  const auto next = reader->next();
+  ASSERT_FALSE(next);
+  EXPECT_EQ(next.error().code, ErrorCode::corrupt);
 }
 
 TEST_F(RecordFile, records_larger_than_the_buffer_survive) {

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "pipeline/judge.h"
 
 namespace heimdall {
 
@@ -39,7 +40,7 @@ Result<ApprovedPlan> approve(Plan plan, const Limits& limits) {
   if (limits.now > plan.expires()) {
     return stale(format("the plan of {} expired at {}", rfc3339(plan.created()), rfc3339(plan.expires())));
   }
-  if (limits.now + std::chrono::minutes(5) < plan.created()) {
+  if (limits.now + kMaxClockSkew < plan.created()) {
     return stale(format("the plan was made at {}, which is in the future; is the clock right?", rfc3339(plan.created())));
   }
   for (const BucketPlan& bucket : plan.buckets()) TRY(check_bucket(bucket, limits.policies));

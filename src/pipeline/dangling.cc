@@ -30,14 +30,13 @@ class ReferenceSink final : public RowSink {
 
 Result<void> visit_references(const SourceBinding& binding, const std::function<Result<void>(const KeyReference&)>& visit, std::stop_token stop) {
   ReferenceSink sink(*binding.policy, visit);
-  auto summary = binding.source->read(sink, std::move(stop));
-  if (!summary) return with_context(summary.error(), format("references '{}'", binding.policy->name));
+  TRY(read_whole(binding, sink, std::move(stop)));
   return {};
 }
 
 Result<void> visit_dangling(ObjectReader& store, std::span<const SourceBinding> sources,
                             const ReferenceSnapshot& snapshot,
-                            const std::function<Result<void>(const DanglingReference&)>& visit, std::stop_token stop) {
+                            const std::function<Result<void>(const KeyReference&)>& visit, std::stop_token stop) {
   for (const SourceBinding& binding : sources) {
     if (!binding.source->can_read_again()) {
       return Error{ErrorCode::invalid_argument,

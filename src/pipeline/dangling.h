@@ -17,7 +17,6 @@ struct KeyReference {
   std::string_view value;   // as it stands in the row
   std::string_view key;     // what it means: its primary meaning, which ends in '/' where the source names folders
 };
-using DanglingReference = KeyReference;  // what it means does not exist
 
 // Reads a source that can be read again once more, and calls `visit` for each row that names a key of this bucket. Errors carry the source's name, also those of `visit`.
 Result<void> visit_references(const SourceBinding& binding, const std::function<Result<void>(const KeyReference&)>& visit, std::stop_token stop);
@@ -26,6 +25,6 @@ Result<void> visit_references(const SourceBinding& binding, const std::function<
 // and source, each after the store said that the object does not exist.
 Result<void> visit_dangling(ObjectReader& store, std::span<const SourceBinding> sources,
                             const ReferenceSnapshot& snapshot,
-                            const std::function<Result<void>(const DanglingReference&)>& visit, std::stop_token stop);
+                            const std::function<Result<void>(const KeyReference&)>& visit, std::stop_token stop);
 
 }  // namespace heimdall

@@ -33,7 +33,7 @@ class Dangling : public ::testing::Test {
     found.clear();
     return visit_dangling(
         store, sources, references,
-        [&](const DanglingReference& each) -> Result<void> {
+        [&](const KeyReference& each) -> Result<void> {
           found.push_back(std::string(each.source) + "|" + std::string(each.value) + "|" + std::string(each.key));
           return {};
         },
@@ -108,7 +108,7 @@ TEST_F(Dangling, an_error_of_the_visitor_ends_it) {
   int calls = 0;
   const auto visited = visit_dangling(
       bucket.store, bucket.bindings(), references,
-      [&](const DanglingReference&) -> Result<void> {
+      [&](const KeyReference&) -> Result<void> {
         ++calls;
         return Error{ErrorCode::internal, "disk full"};
       },

@@ -25,14 +25,12 @@ class EvidenceSink final : public RowSink {
   std::vector<std::string> hits;              // values, at most 3, with how they name it
   std::uint64_t hit_count = 0;
   std::set<std::string> near_primaries;       // keys that differ only in their near form, at most kMaxNear
-  std::uint64_t row_count = 0;
 
  private:
-  static constexpr std::size_t kMaxNear = 16;
+  static constexpr std::size_t kMaxNear = 1000;  // each costs a HEAD
 
   void add_row(const ReferenceRow& row) {
     map_reference(policy_.mapping, row, mapped_);
-    ++row_count;
     const bool folder = policy_.mapping.as == KeyForm::prefix;
     const bool own = mapped_.kind == Mapped::Kind::this_bucket;
     std::string_view how;
@@ -93,21 +91,16 @@ class Explainer {
     young_after_ = std::min(started_, started_ - policy_.min_age);
     for (const SourceBinding& binding : sources_) {
       EvidenceSink evidence(*binding.policy, result_.key);
-      auto summary = binding.source->read(evidence, stop);
-      if (!summary) return with_context(summary.error(), format("references '{}'", binding.policy->name));
-      if (summary->rows != evidence.row_count) {
-        return Error{ErrorCode::corrupt, format("references '{}': the source says {} and handed over {}", binding.policy->name,
-                                                count_of(summary->rows, "row"), with_thousands(evidence.row_count))};
-      }
-      if (summary->as_of) young_after_ = std::min(young_after_, *summary->as_of);
+      TRY_ASSIGN(const ReadSummary summary, read_whole(binding, evidence, stop));
+      if (summary.as_of) young_after_ = std::min(young_after_, *summary.as_of);
       if (evidence.hit_count > 0) {
         referenced_ = true;
         std::string values;
         for (const std::string& hit : evidence.hits) values += (values.empty() ? "" : ", ") + hit;
         say(format("References '{}': {} of {} {} it: {}.", binding.policy->name, with_thousands(evidence.hit_count),
-                   count_of(evidence.row_count, "row"), evidence.hit_count == 1 ? "names" : "name", values));
+                   count_of(summary.rows, "row"), evidence.hit_count == 1 ? "names" : "name", values));
       } else {
-        say(format("References '{}': none of {} names it.", binding.policy->name, count_of(evidence.row_count, "row")));
+        say(format("References '{}': none of {} names it.", binding.policy->name, count_of(summary.rows, "row")));
       }
       TRY(look_for_near_misses(evidence));
     }

@@ -12,7 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kMaxClockSkew = 5min;
 
 std::string percent(double ratio) { return format("{:.1f} %", ratio * 100); }
 

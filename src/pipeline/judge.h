@@ -28,6 +28,9 @@ struct Selected {
 };
 Selected selected(const Findings& findings, const Selection& selection);
 
+// Clocks that differ by more are believed by nobody: the store's and ours, or ours now and at the last run.
+inline constexpr std::chrono::minutes kMaxClockSkew{5};
+
 struct JudgeInput {
   const Findings& findings;
   const BucketPolicy& policy;

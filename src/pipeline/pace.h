@@ -41,7 +41,6 @@ class Pace {
 
   // The best level that is known, and what it brings; 0 before the first window.
   unsigned best_level() const { return home_.level; }
-  double items_per_second() const { return home_.rate; }
 
   // Neither of its neighbours was better when last tried.
   bool is_settled() const { return rest_ > 0 && !trial_; }

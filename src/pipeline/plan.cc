@@ -245,13 +245,14 @@ std::uint64_t Plan::candidates() const {
 }
 
 Result<void> Plan::for_each(const std::function<Result<void>(const BucketPlan&, const Candidate&)>& visit) const {
+  TRY_ASSIGN(RecordReader reader, RecordReader::open(path_, kPlanKind, kPlanVersion));
   // Before the first visit: another plan may lie there by now, and whoever visits may delete.
-  TRY_ASSIGN(const std::string digest, verify_record_file(path_, kPlanKind, kPlanVersion));
-  if (digest != digest_) {
+  TRY(prove(reader));
+  if (reader.digest() != digest_) {
     return Error{ErrorCode::corrupt, format("the plan '{}' was replaced after it was opened", path_.string()),
                  "nothing of what lies there now was looked at; run the command again"};
   }
-  TRY_ASSIGN(RecordReader reader, RecordReader::open(path_, kPlanKind, kPlanVersion));
+  TRY(reader.read_again());
   std::size_t bucket = 0;
   for (;;) {
     TRY_ASSIGN(const auto record, reader.next());

@@ -205,7 +205,7 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
   const Plan& plan = approved.plan();
   TRY_ASSIGN(const auto anchor, context.history.clock_anchor());
   const auto step = clock_step(anchor, context.clock);
-  if ((step > std::chrono::minutes(5) || step < -std::chrono::minutes(5)) && !contains(plan.accepted(), Guard::clock_skew)) {
+  if ((std::chrono::abs(step) > kMaxClockSkew) && !contains(plan.accepted(), Guard::clock_skew)) {
     outcome.refusals.push_back({Guard::clock_skew, plan.buckets().front().bucket, std::chrono::duration<double>(step).count(),
                                 300, format("the clock was stepped by {} since the plan was made; set it right and make a "
                                             "new plan", human_duration(step))});

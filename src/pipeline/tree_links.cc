@@ -47,9 +47,10 @@ Error refused(const TreeLink& link, std::string message, std::string_view remedy
                  link.place.empty() ? "" : format(", or keep all that it leads to: protect: [\"{}\"]", pattern))};
 }
 
-// A listing lists nothing at a link or below it, so what is named by one was not hit. Only a folder around a link may have been.
-bool may_use_links(const Findings& findings, std::size_t source, const ReferenceSnapshot& snapshot) {
-  return findings.source_hits[source] < findings.sources[source].distinct_keys ||
+// A listing lists nothing at a link or below it, so what is named by one was not hit. Only a folder around a link may have been. Whether companions were hit is
+// not counted.
+bool may_use_links(const Findings& findings, std::size_t source, const SourcePolicy& policy, const ReferenceSnapshot& snapshot) {
+  return findings.source_hits[source] < findings.sources[source].distinct_keys || !policy.mapping.companions.empty() ||
          std::ranges::any_of(findings.links, [&](const TreeLink& link) { return snapshot.source_contains(source, link.key); });
 }
 
@@ -60,11 +61,20 @@ Result<void> check_source(std::span<const TreeLink> links, const SourceBinding& 
                                          policy.name, shown(links.front())),
                    "write the list to a file and name that");
   }
-  const auto visit = [&](const KeyReference& reference) -> Result<void> {
-    const TreeLink* link = used_link(links, reference.key, policy.mapping.as);
+  const auto check_key = [&](const KeyReference& reference, std::string_view key, std::string_view whose) -> Result<void> {
+    const TreeLink* link = used_link(links, key, policy.mapping.as);
     if (link == nullptr) return {};
-    return refused(*link, format("'{}' goes through {}: what is listed there would be taken for orphaned", elide_middle(printable(reference.value), 200), shown(*link)),
+    return refused(*link, format("{}'{}' goes through {}: what is listed there would be taken for orphaned", whose, elide_middle(printable(reference.value), 200), shown(*link)),
                    "name objects by their path in the rows");
+  };
+  std::string companion;
+  const auto visit = [&](const KeyReference& reference) -> Result<void> {
+    TRY(check_key(reference, reference.key, ""));
+    for (const CompanionTemplate& form : policy.mapping.companions) {
+      form.expand_into(reference.key, companion);
+      TRY(check_key(reference, companion, format("the companion '{}' of ", form.text())));
+    }
+    return {};
   };
   return visit_references(binding, visit, std::move(stop));
 }
@@ -74,7 +84,7 @@ Result<void> check_source(std::span<const TreeLink> links, const SourceBinding& 
 Result<void> check_links(const Findings& findings, std::span<const SourceBinding> sources, const ReferenceSnapshot& snapshot, std::stop_token stop) {
   if (findings.links.empty()) return {};
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (may_use_links(findings, i, snapshot)) TRY(check_source(findings.links, sources[i], stop));
+    if (may_use_links(findings, i, *sources[i].policy, snapshot)) TRY(check_source(findings.links, sources[i], stop));
   }
   return {};
 }

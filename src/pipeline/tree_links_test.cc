@@ -89,6 +89,18 @@ TEST_F(TreeLinks, sources_whose_rows_all_exist_are_not_read_again) {
   EXPECT_EQ(late.reads(), 2U) << "and not only the first one";
 }
 
+// Companions are configured, so they are meant; whether they exist is not counted.
+TEST_F(TreeLinks, a_row_whose_companion_lies_behind_a_link_is_refused) {
+  auto& source = bucket.add_source({"there"});
+  bucket.policy.sources[0].mapping.companions = {*CompanionTemplate::parse("beside/{key}")};
+  EXPECT_TRUE(check());
+  EXPECT_EQ(source.reads(), 2U);
+  bucket.policy.sources[0].mapping.companions = {*CompanionTemplate::parse("{key}.json"), *CompanionTemplate::parse("current/{name}")};
+  const auto checked = check();
+  ASSERT_FALSE(checked);
+  for (const char* part : {"the companion 'current/{name}' of 'there'", "'current'", "'v1/'"}) EXPECT_THAT(checked.error().message, HasSubstr(part));
+}
+
 TEST_F(TreeLinks, nothing_is_read_again_without_links) {
   bucket.policy.prefixes = {"v"};  // around the link
   auto& source = bucket.add_source({"v/gone"});

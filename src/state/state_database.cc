@@ -107,6 +107,12 @@ Result<std::optional<RunReport>> StateDatabase::run(std::string_view run_id) {
   return explained(history_.run(run_id));
 }
 
+Result<std::optional<RunReport>> StateDatabase::run_without_waiting(std::string_view run_id) {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) return Error{ErrorCode::unavailable, "the state database is in use just now"};
+  return explained(history_.run(run_id));
+}
+
 Result<std::vector<RunReport>> StateDatabase::runs(std::size_t limit) { return runs(RunQuery{.limit = limit}); }
 
 Result<std::vector<RunReport>> StateDatabase::runs(const RunQuery& query) {

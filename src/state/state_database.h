@@ -49,6 +49,8 @@ class StateDatabase final : public JournalLog, public History {
   Result<std::optional<RunReport>> run(std::string_view run_id) override;
   Result<std::vector<RunReport>> runs(std::size_t limit) override;
   Result<std::vector<std::string>> killed_runs() override;
+  // As run(), but `unavailable` at once while another thread is being served: that one may wait for the disk or for another process.
+  Result<std::optional<RunReport>> run_without_waiting(std::string_view run_id);
   // not_found if the run to go on from is none of the history.
   Result<std::vector<RunReport>> runs(const RunQuery& query);
   Result<std::vector<Attempts>> attempts();

@@ -29,6 +29,21 @@ def test_what_a_row_reaches_through_a_link_is_not_deleted(linked):
     assert any("'current'" in line["message"] and line["fix"] for line in failed), failed
 
 
+def test_a_companion_that_lies_behind_a_link_is_not_deleted(world):
+    """The rows' own objects all exist; only what lies beside them is reached through `meta`."""
+    world.reference["companions"] = ["meta/{stem}.json"]
+    world.live(*[f"data/{i}.npy" for i in range(20)])
+    world.put(*[f"meta-v1/{i}.json" for i in range(20)])
+    os.symlink("meta-v1", world.path("meta"))
+    before = world.keys()
+    failed = world.run("apply", "--yes").expect(FAILURE).error
+    assert "companion 'meta/{stem}.json'" in failed["message"] and "'meta'" in failed["message"], failed
+    assert world.keys() == before
+    os.unlink(world.path("meta"))
+    os.rename(world.path("meta-v1"), world.path("meta"))
+    assert world.scan().expect(OK).figures()["referenced_objects"] == 40
+
+
 def test_a_protected_target_or_a_removed_link_lets_the_rest_go(linked):
     linked.bucket["protect"] = ["v1/**"]
     assert linked.plan().expect(OK).figures()["due_objects"] == 3

@@ -11,7 +11,7 @@
 
 namespace heimdall {
 
-// What the schema knows and reads, and what a version may not be able to do yet. See is_implemented().
+// What the schema knows and reads, and what a version may not be able to do yet. See state_of().
 enum class Feature { quarantine, sqlite_recheck, schedules, http, events };
 
 // Where the parts of one bucket entry stand in the file, for the checks that compare entries.

@@ -44,10 +44,10 @@ ServerResponse stream_response(const ApiContext& context, const ApiCall& call, E
   return response;
 }
 
-// The summary of a run that neither waits nor runs.
+// The summary of a run that neither waits nor runs; nullopt also where it cannot be told just now. Asked by threads of the server, which wait for nobody.
 std::optional<std::string> ended_summary(const ApiContext& context, const std::string& run_id) {
   if (context.runner.live(run_id)) return std::nullopt;
-  const auto saved = context.state.run(run_id);
+  const auto saved = context.state.run_without_waiting(run_id);
   if (!saved || !*saved || (*saved)->status == RunStatus::running) return std::nullopt;
   // Its last events may just be on their way into the log.
   if (context.clock.now() < (*saved)->completed_at.value_or(Timestamp{}) + kLastEventsTake) return std::nullopt;

@@ -131,7 +131,9 @@ Result<void> add_spool(Classifier& classifier, const std::filesystem::path& path
     TRY_ASSIGN(const auto record, reader.next());
     if (!record) return {};
     RecordDecoder in(*record);
-    TRY(classifier.add(decode_object(in)));
+    ObjectMeta object = decode_object(in);
+    if (!in.ok() || !in.at_end()) return Error{ErrorCode::corrupt, "the record of an unreferenced object does not decode"};
+    TRY(classifier.add(std::move(object)));
   }
 }
 

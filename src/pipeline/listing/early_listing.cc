@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <system_error>
+
 namespace heimdall {
 
 namespace {
@@ -13,10 +15,13 @@ constexpr std::chrono::minutes kRemembered{2};
 EarlyListing::EarlyListing(ObjectReader& store, const std::string& prefix) {
   const std::uint64_t most_bytes = store.listing_limits().early_bytes;
   if (most_bytes == 0) return;
-  thread_ = std::jthread([this, &store, range = ListRange{prefix, "", ""}, most_bytes](const std::stop_token& stop) {
-    pthread_setname_np(pthread_self(), "early");
-    list(store, range, most_bytes, stop);
-  });
+  try {
+    thread_ = std::jthread([this, &store, range = ListRange{prefix, "", ""}, most_bytes](const std::stop_token& stop) {
+      pthread_setname_np(pthread_self(), "early");
+      list(store, range, most_bytes, stop);
+    });
+  } catch (const std::system_error&) {  // no thread is to be had: the scan lists it all
+  }
 }
 
 void EarlyListing::list(ObjectReader& store, const ListRange& range, std::uint64_t most_bytes, const std::stop_token& stop) {

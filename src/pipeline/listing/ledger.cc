@@ -23,11 +23,12 @@ Result<LedgerEntry> decode_ledger_entry(std::string_view record) {
 
 Result<LedgerReader> LedgerReader::open(const std::filesystem::path& path) {
   LedgerReader ledger;
-  if (auto digest = verify_record_file(path, kLedgerKind, kLedgerVersion); !digest) {
-    if (digest.error().code == ErrorCode::not_found) return ledger;
-    return digest.error();
-  }
-  TRY_ASSIGN(ledger.reader_, RecordReader::open(path, kLedgerKind, kLedgerVersion));
+  auto reader = RecordReader::open(path, kLedgerKind, kLedgerVersion);
+  if (!reader && reader.error().code == ErrorCode::not_found) return ledger;
+  TRY(reader);
+  TRY(prove(*reader));
+  TRY(reader->read_again());
+  ledger.reader_ = std::move(*reader);
   TRY(ledger.advance());
   return ledger;
 }

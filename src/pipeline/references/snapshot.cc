@@ -11,6 +11,7 @@
 #include "base/hashing.h"
 #include "io/external_sort.h"
 #include "io/file.h"
+#include "io/usable_memory.h"
 #include "model/near_form.h"
 #include "pipeline/references/snapshot_format.h"
 
@@ -265,16 +266,11 @@ Result<std::uint64_t> write_sorted(SnapshotWriter& writer, ExternalSorter<Record
 }
 
 Result<void> read_source(const SourceBinding& binding, SourceReader& reader, std::stop_token stop) {
-  auto summary = binding.source->read(reader, stop);
-  if (!summary) return with_context(summary.error(), format("references '{}'", binding.policy->name));
-  reader.facts.identity = summary->identity;
-  reader.facts.writers = summary->writers;
-  reader.facts.as_of = summary->as_of;
-  reader.facts.partial = summary->partial;
-  if (summary->rows != reader.facts.rows) {
-    return Error{ErrorCode::corrupt, format("references '{}': the source says {} and handed over {}", binding.policy->name,
-                                            count_of(summary->rows, "row"), with_thousands(reader.facts.rows))};
-  }
+  TRY_ASSIGN(ReadSummary summary, read_whole(binding, reader, std::move(stop)));
+  reader.facts.identity = std::move(summary.identity);
+  reader.facts.writers = std::move(summary.writers);
+  reader.facts.as_of = summary.as_of;
+  reader.facts.partial = std::move(summary.partial);
   return {};
 }
 
@@ -301,7 +297,7 @@ Result<void> add_source(const SourceBinding& binding, Gathering& gathering, Snap
 }  // namespace
 
 std::uint64_t SnapshotOptions::default_memory_budget() {
-  return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) / 2;
+  return usable_memory_bytes() / 2;
 }
 
 Result<ReferenceSnapshot> take_snapshot(std::span<const SourceBinding> sources, std::span<const std::string> prefixes,

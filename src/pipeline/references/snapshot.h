@@ -8,19 +8,13 @@
 #include "base/error.h"
 #include "model/policy.h"
 #include "pipeline/references/reference_snapshot.h"
+#include "pipeline/references/whole_read.h"
 #include "ports/progress.h"
-#include "ports/reference_source.h"
 
 namespace heimdall {
 
-// A source and how the bucket reads it; borrowed.
-struct SourceBinding {
-  ReferenceSource* source = nullptr;
-  const SourcePolicy* policy = nullptr;
-};
-
 struct SnapshotOptions {
-  // For the fingerprints of one source while it is read: half of the machine's memory. What is more goes to scratch files beside the snapshot.
+  // For the fingerprints of one source while it is read: half of the memory that there is for us. What is more goes to scratch files beside the snapshot.
   std::uint64_t memory_budget_bytes = default_memory_budget();
   unsigned sort_threads = 2;
 

@@ -114,10 +114,16 @@ Result<void> BatchSweep::drop_changed() {
     const StageTimer timer(tools_, &SweepTimes::compare);
     found = tools_.store.inspect(keys);
   }
-  if (found.size() != batch_.size()) return Error{ErrorCode::internal, "the store answered for another number of objects"};
+  if (found.size() != batch_.size()) {
+    TRY(give_up("the store did not say what is there by now"));
+    return Error{ErrorCode::internal, "the store answered for another number of objects"};
+  }
   // A store that says nothing of any object is gone: what is left is better not touched than counted as failed.
   const auto is_out_of_reach = [](const Result<ObjectMeta>& answer) { return !answer && answer.error().code == ErrorCode::unavailable; };
-  if (!found.empty() && std::all_of(found.begin(), found.end(), is_out_of_reach)) return found.front().error();
+  if (!found.empty() && std::all_of(found.begin(), found.end(), is_out_of_reach)) {
+    TRY(give_up("the store was out of reach before it was sent"));
+    return found.front().error();
+  }
   const auto stopped = std::find_if(found.begin(), found.end(), [](const auto& answer) { return !answer && answer.error().code == ErrorCode::cancelled; });
   if (stopped != found.end()) {
     TRY(give_up("the run was stopped before it was sent"));

@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -38,9 +39,9 @@ class Crew {
   void hand_over(Job job) {
     {
       const std::scoped_lock lock(mutex_);
+      if (threads_.size() <= under_way_) hire();
       jobs_.push_back(std::move(job));
       ++under_way_;
-      if (threads_.size() < under_way_) threads_.emplace_back([this] { run(); });
     }
     changed_.notify_all();
   }
@@ -61,6 +62,14 @@ class Crew {
   }
 
  private:
+  void hire() {
+    try {
+      threads_.emplace_back([this] { run(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty()) throw;  // no more threads are to be had: the job waits for one of those that are there
+    }
+  }
+
   void run() {
     pthread_setname_np(pthread_self(), name_.c_str());
     std::unique_lock lock(mutex_);
@@ -81,7 +90,7 @@ class Crew {
   const std::function<void(Job)> work_;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
-  std::deque<Job> jobs_;      // given, and about to be taken: there is a thread for each
+  std::deque<Job> jobs_;      // given, and about to be taken: there is a thread for each, but where no more were to be had
   unsigned under_way_ = 0;    // given, and not done
   unsigned most_;
   bool is_over_ = false;

@@ -22,7 +22,6 @@ class LookupSink final : public RowSink {
   }
 
   Result<void> add(std::span<const ReferenceRow> rows) override {
-    rows_ += rows.size();
     for (const ReferenceRow& row : rows) {
       map_reference(rules_, row, mapped_);
       note(mapped_.primary);
@@ -35,7 +34,6 @@ class LookupSink final : public RowSink {
   }
 
   bool saw_control() const { return saw_control_; }
-  std::uint64_t rows() const { return rows_; }
 
  private:
   void note(std::string_view key) {
@@ -47,7 +45,6 @@ class LookupSink final : public RowSink {
   std::span<std::uint8_t> referenced_;
   std::unordered_map<std::string_view, std::size_t> positions_;
   Mapped mapped_;
-  std::uint64_t rows_ = 0;
   bool saw_control_ = false;
 };
 
@@ -169,18 +166,13 @@ Result<std::optional<Refusal>> Rechecker::look_up(std::size_t source, std::span<
   for (const ReferenceControl& control : controls) values.push_back(control.value);
   const BootTime begun = clock_.boot_now();
   LookupSink sink(rules, keys, controls, verdict.referenced);
-  auto summary = sources_[source].source->lookup(values, sink, stop);
-  if (!summary) return with_context(summary.error(), format("references '{}'", sources_[source].policy->name));
-  if (summary->rows != sink.rows()) {
-    return Error{ErrorCode::corrupt, format("references '{}': the source says {} and handed over {}", planned_[source].name,
-                                            count_of(summary->rows, "row"), with_thousands(sink.rows()))};
-  }
-  if (summary->partial && !planned_[source].partial && !is_accepted(Guard::partial_query)) {
+  TRY_ASSIGN(const ReadSummary summary, look_up_whole(sources_[source], values, sink, std::move(stop)));
+  if (summary.partial && !planned_[source].partial && !is_accepted(Guard::partial_query)) {
     return std::optional(Refusal{Guard::partial_query, policy_.name, 1, 0,
-                                 format("references '{}' cannot be all there are any more: {}; make a new plan", planned_[source].name, *summary->partial)});
+                                 format("references '{}' cannot be all there are any more: {}; make a new plan", planned_[source].name, *summary.partial)});
   }
   const SourceIdentity& was = planned_[source].identity;
-  const SourceIdentity& is = summary->identity;
+  const SourceIdentity& is = summary.identity;
   const bool other_data = is.database != was.database || is.relations != was.relations || is.position < was.position;
   if (other_data || (!controls.empty() && !sink.saw_control())) return std::optional(blind(source));
   verdict.valid_until = std::min(verdict.valid_until, begun + options_.window);

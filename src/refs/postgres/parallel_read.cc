@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -32,11 +33,14 @@ Result<void> read_in_parallel(std::size_t readers, std::size_t parts, const std:
   };
   {
     std::vector<std::jthread> others;
-    for (std::size_t reader = 1; reader < readers && reader < parts; ++reader) {
-      others.emplace_back([&work, reader] {
-        pthread_setname_np(pthread_self(), "refs-reader");
-        work(reader);
-      });
+    try {
+      for (std::size_t reader = 1; reader < readers && reader < parts; ++reader) {
+        others.emplace_back([&work, reader] {
+          pthread_setname_np(pthread_self(), "refs-reader");
+          work(reader);
+        });
+      }
+    } catch (const std::system_error&) {  // no more threads are to be had: those that are there do it all
     }
     work(0);
   }

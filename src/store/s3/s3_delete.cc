@@ -11,10 +11,34 @@
 
 namespace heimdall {
 
+namespace {
+
+// A comparison holds for a moment only, and a request may wait for its connection: so it is looked at when the request leaves.
+class ComparedGate final : public SendGate {
+ public:
+  // Sets `was_old` where it is closed for that reason alone.
+  ComparedGate(const SendGate& verdict, const Clock& clock, BootTime oldest, std::atomic<bool>& was_old)
+      : verdict_(verdict), clock_(clock), until_(oldest + S3Sightings::kFresh), was_old_(was_old) {}
+  bool is_open() const override {
+    if (!verdict_.is_open()) return false;
+    const bool is_old = clock_.boot_now() >= until_;
+    if (is_old) was_old_ = true;
+    return !is_old;
+  }
+
+ private:
+  const SendGate& verdict_;
+  const Clock& clock_;
+  const BootTime until_;
+  std::atomic<bool>& was_old_;
+};
+
+}  // namespace
+
 S3Removal::S3Removal(S3Session& session, S3Sightings& sightings, std::span<const ObjectMeta> objects, const SendGate& gate,
                      FindConditions find_conditions)
     : session_(session), sightings_(sightings), objects_(objects), gate_(gate), find_conditions_(std::move(find_conditions)),
-      outcomes_(objects.size()), went_out_(objects.size(), 0), pending_(objects.size()) {
+      outcomes_(objects.size()), compared_(objects.size()), went_out_(objects.size(), 0), pending_(objects.size()) {
   std::iota(pending_.begin(), pending_.end(), std::size_t{0});
 }
 
@@ -31,8 +55,13 @@ std::vector<RemoveOutcome> S3Removal::run() {
       break;
     }
     not_now_.reset();
+    comparison_was_old_ = false;
+    const std::size_t before = pending_.size();
     send();
     if (pending_.empty()) break;
+    if (!not_now_ && pending_.size() == before) {
+      not_now_ = Error{ErrorCode::unavailable, format("nothing was sent, because no connection was there within {}s of the comparison", S3Sightings::kFresh.count())};
+    }
     if (!not_now_) {  // the next ones of many that go one by one
       --attempt;
       continue;
@@ -62,7 +91,10 @@ void S3Removal::compare() {
   Indices asked;
   std::vector<ObjectKey> keys;
   for (const std::size_t i : pending_) {
-    if (sightings_.saw(objects_[i], since)) continue;
+    if (const auto seen = sightings_.saw(objects_[i], since)) {
+      compared_[i] = *seen;
+      continue;
+    }
     asked.push_back(i);
     keys.push_back(objects_[i].key);
   }
@@ -83,6 +115,7 @@ void S3Removal::compare_one(std::size_t i, const Result<ObjectMeta>& found, Boot
   } else if (!found->last_modified) {
     settle(i, Kind::failed, "nothing was sent, because its date is not known");
   } else {
+    compared_[i] = since;
     sightings_.add(*found, since);
   }
 }
@@ -104,15 +137,20 @@ void S3Removal::send() {
     sightings_.forget(objects_[i].key);
     (is_single ? singles : batch).push_back(i);
   }
-  if (!batch.empty()) send_multi(batch);
-  send_singles(singles);
+  const auto gate_for = [&](const Indices& some) {
+    BootTime oldest = session_.clock().boot_now();
+    for (const std::size_t i : some) oldest = std::min(oldest, compared_[i]);
+    return ComparedGate(gate_, session_.clock(), oldest, comparison_was_old_);
+  };
+  if (!batch.empty()) send_multi(batch, gate_for(batch));
+  send_singles(singles, gate_for(singles));
   drop_settled();
 }
 
-void S3Removal::send_multi(const Indices& batch) {
+void S3Removal::send_multi(const Indices& batch, const SendGate& gate) {
   std::vector<DeleteItem> items;
   for (const std::size_t i : batch) items.push_back({objects_[i].key.bytes(), conditions_->multi ? objects_[i].etag : std::string_view()});
-  const auto response = session_.change(multi_delete_call(session_.endpoint(), items), gate_);
+  const auto response = session_.change(multi_delete_call(session_.endpoint(), items), gate);
   if (!response) {
     for (const std::size_t i : batch) take_error(i, response.error());
     return;
@@ -160,7 +198,7 @@ void S3Removal::take_refusal(std::size_t i, const S3Problem& problem) {
   }
 }
 
-void S3Removal::send_singles(const Indices& batch) {
+void S3Removal::send_singles(const Indices& batch, const SendGate& gate) {
   std::deque<S3Session::Pending> under_way;
   const std::size_t most = std::max(1U, session_.options().max_in_flight);
   std::size_t next = 0;
@@ -168,7 +206,7 @@ void S3Removal::send_singles(const Indices& batch) {
     for (; next < batch.size() && under_way.size() < most; ++next) {
       const ObjectMeta& object = objects_[batch[next]];
       under_way.push_back(session_.start_change(
-          delete_call(session_.endpoint(), object.key.bytes(), if_etag(batch[next], conditions_->single)), gate_));
+          delete_call(session_.endpoint(), object.key.bytes(), if_etag(batch[next], conditions_->single)), gate));
     }
     const auto answer = session_.finish_change(std::move(under_way.front()));
     under_way.pop_front();
@@ -186,18 +224,20 @@ void S3Removal::take_single(std::size_t i, const Result<HttpResponse>& answer) {
   }
 }
 
-bool S3Removal::take_error(std::size_t i, const Error& error) {
+void S3Removal::take_error(std::size_t i, const Error& error) {
   switch (error.code) {
-    case ErrorCode::cancelled: settle(i, Kind::not_sent); return false;
-    case ErrorCode::in_doubt: settle(i, Kind::in_doubt, error.message); return false;
-    case ErrorCode::not_found: settle(i, Kind::already_gone); return false;
-    case ErrorCode::failed_precondition: look_why(i, error.message); return false;
+    case ErrorCode::cancelled:
+      if (!comparison_was_old_) settle(i, Kind::not_sent);
+      break;
+    case ErrorCode::in_doubt: settle(i, Kind::in_doubt, error.message); break;
+    case ErrorCode::not_found: settle(i, Kind::already_gone); break;
+    case ErrorCode::failed_precondition: look_why(i, error.message); break;
     case ErrorCode::throttled:
     case ErrorCode::unavailable:
       if (error.code == ErrorCode::throttled) went_out_[i] = 1;
       not_now_ = error;
-      return true;
-    default: settle(i, Kind::failed, error.hint.empty() ? error.message : error.message + "; " + error.hint); return false;
+      break;
+    default: settle(i, Kind::failed, error.hint.empty() ? error.message : error.message + "; " + error.hint);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <span>
@@ -34,13 +35,13 @@ class S3Removal {
   void compare();
   void compare_one(std::size_t i, const Result<ObjectMeta>& found, BootTime since);
   void send();
-  void send_multi(const Indices& batch);
+  void send_multi(const Indices& batch, const SendGate& gate);
   void take_answer(const Indices& batch, const DeleteAnswer& answer);
   void take_refusal(std::size_t i, const S3Problem& problem);
-  void send_singles(const Indices& batch);
+  void send_singles(const Indices& batch, const SendGate& gate);
   void take_single(std::size_t i, const Result<HttpResponse>& answer);
-  // What an error of finish_change() means for an object. True: it may be sent again.
-  bool take_error(std::size_t i, const Error& error);
+  // What an error of finish_change() means for an object: an outcome, or none where it may be sent again.
+  void take_error(std::size_t i, const Error& error);
   void look_why(std::size_t i, const std::string& refusal);
   bool goes_single(std::size_t i) const;
   std::string if_etag(std::size_t i, bool is_honoured) const { return is_honoured ? objects_[i].etag : std::string(); }
@@ -55,9 +56,11 @@ class S3Removal {
   FindConditions find_conditions_;
   std::optional<S3Conditions> conditions_;
   std::vector<std::optional<RemoveOutcome>> outcomes_;
+  std::vector<BootTime> compared_;  // when the look began that found it as planned
   std::vector<char> went_out_;    // a request for it left, and was answered with "not now"
   Indices pending_;               // without an outcome, in the order of objects_
   std::optional<Error> not_now_;  // why the last round has to be repeated
+  std::atomic<bool> comparison_was_old_{false};  // for a request of this round: it was not sent
 };
 
 }  // namespace heimdall

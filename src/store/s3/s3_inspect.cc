@@ -34,6 +34,8 @@ bool is_plain_path(std::string_view key) {
   }
 }
 
+bool is_minio_name(std::string_view server) { return server.find("MinIO") != std::string_view::npos; }
+
 Result<ObjectMeta> parse_head(const ObjectKey& key, const HttpResponse& answer) {
   ObjectMeta object;
   object.key = key;
@@ -71,10 +73,13 @@ S3Call S3Inspection::head_call(const ObjectKey& key) const {
 Result<bool> S3Inspection::is_kept_as_it_is(const std::string& key) {
   // Two keys are asked for: MinIO lists "/a" by looking "a" up where it is asked for one.
   auto response = session_.read(list_call(session_.endpoint(), key, 2));
-  if (!response && response.error().code == ErrorCode::invalid_argument) return false;
+  if (!response && response.error().code == ErrorCode::invalid_argument) {
+    TRY_ASSIGN(const bool is_minio, server_is_minio());
+    if (is_minio) return false;
+  }
   if (!response) return std::move(response).error();
   const std::string_view server = response->header("Server");
-  if (server.find("MinIO") != std::string_view::npos || server.find("VERSITYGW") != std::string_view::npos) return false;
+  if (is_minio_name(server) || server.find("VERSITYGW") != std::string_view::npos) return false;
   ObjectPage page;
   TRY(read_list_page(std::move(response->body), {.prefix = key}, page));
   return !page.empty() && page[0].key == key;  // nothing under a prefix comes before it
@@ -95,12 +100,18 @@ Result<ObjectMeta> S3Inspection::read_head(const ObjectKey& key, S3Session::Pend
   const Error& error = answer.error();
   if (error.code == ErrorCode::permission_denied && !is_utf8(key.bytes())) {
     // MinIO cannot check a signature over such a key. If it accepts our others, it is the key.
-    S3Call bucket{.method = HttpMethod::head};
-    bucket.intent = {format("reach bucket '{}'", session_.endpoint().bucket()), "s3:ListBucket", "the bucket"};
-    TRY(session_.read(std::move(bucket)));
-    return missing(key, "the server takes UTF-8 only");
+    TRY_ASSIGN(const bool is_minio, server_is_minio());
+    if (is_minio) return missing(key, "the server takes UTF-8 only");
   }
   return error;
+}
+
+// By a request that it accepts.
+Result<bool> S3Inspection::server_is_minio() {
+  S3Call bucket{.method = HttpMethod::head};
+  bucket.intent = {format("reach bucket '{}'", session_.endpoint().bucket()), "s3:ListBucket", "the bucket"};
+  TRY_ASSIGN(const HttpResponse answer, session_.read(std::move(bucket)));
+  return is_minio_name(answer.header("Server"));
 }
 
 std::vector<Result<ObjectMeta>> S3Inspection::head(std::span<const ObjectKey> keys) {

@@ -25,6 +25,7 @@ class S3Inspection {
   Result<ObjectMeta> read_head(const ObjectKey& key, S3Session::Pending pending);
   Result<void> check_key(const ObjectKey& key);
   Result<bool> is_kept_as_it_is(const std::string& key);
+  Result<bool> server_is_minio();
   void find_by_lists(std::span<const std::string> sorted, Found& found);
 
   S3Session& session_;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -23,10 +24,12 @@ class S3Sightings {
     if (seen_.size() >= kMost) seen_.clear();
     seen_.insert_or_assign(object.key.bytes(), Sighting{object, since});
   }
-  bool saw(const ObjectMeta& object, BootTime now) const {
+  // When it was last seen to be this very object, if that is a moment ago.
+  std::optional<BootTime> saw(const ObjectMeta& object, BootTime now) const {
     const std::scoped_lock lock(mutex_);
     const auto found = seen_.find(object.key.bytes());
-    return found != seen_.end() && found->second.object == object && now - found->second.since < kFresh;
+    const bool is_fresh = found != seen_.end() && found->second.object == object && now - found->second.since < kFresh;
+    return is_fresh ? std::optional(found->second.since) : std::nullopt;
   }
   // It is about to be deleted: what was seen before says nothing any more.
   void forget(const ObjectKey& key) {

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
+#include <thread>
+
 #include "store/s3/test_s3.h"
 #include "testing/fake_store.h"
 
@@ -394,6 +398,48 @@ TEST_F(S3StoreTest, compares_just_before_it_sends) {
   server_.put("b", "rewritten");
   EXPECT_THAT(kinds(remove({"b"})), ElementsAre(Kind::changed));
   EXPECT_TRUE(server_.has("b"));
+}
+
+// Its connections take so long that each comparison is old by the time a request could leave; `meanwhile` happens then.
+class SlowToLeave final : public SendGate {
+ public:
+  SlowToLeave(testing::FakeClock& clock, int times, std::function<void()> meanwhile = [] {}) : clock_(clock), times_(times), meanwhile_(std::move(meanwhile)) {}
+  bool is_open() const override {
+    if (std::this_thread::get_id() == asking_ || left_++ >= times_) return true;
+    meanwhile_();
+    clock_.advance(std::chrono::seconds(2));
+    return true;
+  }
+
+ private:
+  testing::FakeClock& clock_;
+  const int times_;
+  const std::function<void()> meanwhile_;
+  const std::thread::id asking_ = std::this_thread::get_id();
+  mutable std::atomic<int> left_{0};
+};
+
+// Invariant 5: what is written while a request waits for its connection is met by another comparison, by whatever way the object goes.
+TEST_F(S3StoreTest, a_comparison_that_is_old_when_the_request_would_leave_is_made_again) {
+  server_.put("first");
+  ASSERT_THAT(kinds(remove({"first"})), ElementsAre(Kind::deleted));  // what the server can do is known now
+  for (const auto& [kept, goes] : {std::pair<std::string, std::string>{"a", "b"}, {"a//x", "b//x"}}) {
+    server_.put(kept);
+    server_.put(goes);
+    const SlowToLeave gate(clock_, 1, [&, key = kept] { server_.put(key, "rewritten"); });
+    EXPECT_THAT(kinds(remove({kept, goes}, gate)), ElementsAre(Kind::changed, Kind::deleted));
+    EXPECT_TRUE(server_.has(kept));
+  }
+}
+
+TEST_F(S3StoreTest, what_never_leaves_in_time_has_failed) {
+  server_.put("first");
+  ASSERT_THAT(kinds(remove({"first"})), ElementsAre(Kind::deleted));
+  server_.put("a");
+  const auto outcomes = remove({"a"}, SlowToLeave(clock_, 1000));
+  EXPECT_THAT(kinds(outcomes), ElementsAre(Kind::failed));
+  EXPECT_THAT(outcomes[0].message, HasSubstr("within 2s of the comparison"));
+  EXPECT_TRUE(server_.has("a"));
 }
 
 TEST_F(S3StoreTest, nothing_is_sent_for_what_cannot_be_compared) {
