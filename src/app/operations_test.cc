@@ -94,7 +94,7 @@ class OperationsTest : public ::testing::Test {
   std::filesystem::path plan_file() const { return place_.root() / "p.plan"; }
   std::size_t scratch_files() const {
     std::size_t files = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(place_.root() / "state" / "tmp")) files += entry.is_regular_file() ? 1 : 0;
+    for (const auto& entry : std::filesystem::directory_iterator(place_.root() / "state" / "tmp")) files += entry.is_regular_file() && entry.path().extension() != ".alive" ? 1 : 0;
     return files;
   }
 

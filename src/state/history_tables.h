@@ -11,6 +11,7 @@
 #include "model/bucket_day.h"
 #include "ports/history.h"
 #include "state/run_query.h"
+#include "state/state_directory.h"
 
 namespace heimdall {
 
@@ -38,7 +39,7 @@ class HistoryTables {
   Result<std::vector<std::string>> killed_runs();
   Result<std::vector<Attempts>> attempts();
   // See StateDatabase.
-  Result<void> mark_interrupted_runs();
+  Result<void> mark_interrupted_runs(const StateDirectory& directory);
   Result<std::optional<MeasuredFigures>> last_measured(std::string_view bucket);
 
   Result<std::optional<Baseline>> baseline(std::string_view bucket);

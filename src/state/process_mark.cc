@@ -46,7 +46,9 @@ ProcessMark this_process() {
   return {pid, stat ? stat->start_ticks : 0, SystemClock().boot_id()};
 }
 
-bool is_running(const ProcessMark& mark) {
+std::string file_name_of(const ProcessMark& mark) { return format("{}-{}-{:_<36}", mark.pid, mark.start_ticks, mark.boot_id); }
+
+bool seems_running(const ProcessMark& mark) {
   if (const std::string boot_id = SystemClock().boot_id();
       !mark.boot_id.empty() && !boot_id.empty() && mark.boot_id != boot_id) {
     return false;

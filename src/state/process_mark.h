@@ -15,7 +15,11 @@ struct ProcessMark {
 
 ProcessMark this_process();
 
-// False only if that process has certainly ended; what cannot be told counts as running.
-bool is_running(const ProcessMark& mark);
+// Names the process in file names: "PID-START-BOOT", the last padded with '_' to the 36 characters of a boot id.
+std::string file_name_of(const ProcessMark& mark);
+
+// As this process's PID namespace shows it; one in another namespace (a container) is taken for ended: ask is_running() of sign_of_life.h.
+// Within one namespace false only if that process has certainly ended; what cannot be told counts as running.
+bool seems_running(const ProcessMark& mark);
 
 }  // namespace heimdall

@@ -264,7 +264,7 @@ Result<std::vector<Attempts>> HistoryTables::attempts() {
   }
 }
 
-Result<void> HistoryTables::mark_interrupted_runs() {
+Result<void> HistoryTables::mark_interrupted_runs(const StateDirectory& directory) {
   std::vector<std::pair<std::string, ProcessMark>> dead;
   {
     TRY_ASSIGN(sqlite::Statement rows, db_.prepare("SELECT run_id, pid, process_start, boot_id FROM runs WHERE status = 'running'"));
@@ -272,7 +272,7 @@ Result<void> HistoryTables::mark_interrupted_runs() {
       TRY_ASSIGN(const bool found, rows.step());
       if (!found) break;
       ProcessMark process{rows.integer(1), rows.integer(2), std::string(rows.bytes(3))};
-      if (!is_running(process)) dead.emplace_back(rows.bytes(0), std::move(process));
+      if (!directory.is_running(process)) dead.emplace_back(rows.bytes(0), std::move(process));
     }
   }
   if (dead.empty()) return {};

@@ -51,7 +51,7 @@ Result<T> StateDatabase::explained(Result<T> result) {
 
 Result<void> StateDatabase::mark_interrupted_runs() {
   const std::lock_guard lock(mutex_);
-  return explained(history_.mark_interrupted_runs());
+  return explained(history_.mark_interrupted_runs(directory_));
 }
 
 Result<void> StateDatabase::intend(std::string_view run_id, std::string_view bucket, std::string_view bucket_identity,

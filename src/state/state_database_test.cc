@@ -1,6 +1,8 @@
 #include "state/state_database.h"
 
 #include <gmock/gmock.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -138,6 +140,67 @@ TEST_F(StateDatabaseTest, run_of_a_dead_process_becomes_interrupted_and_bounds_w
   dead.completed_at = clock_.now() + std::chrono::hours(5);
   ASSERT_TRUE(database->save_run(dead).has_value());
   EXPECT_EQ((*database->in_doubt("id"))[0].sent_at, noticed);
+}
+
+// Runs `body` as process 1 of a PID namespace with a /proc of its own, as a container does. 99: we may not make one.
+template <class Body>
+int in_container(Body body) {
+  return in_child([&] {
+    if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 99;
+    const int status = in_child([&] {
+      if (mount("proc", "/proc", "proc", 0, nullptr) != 0) return 99;
+      return body();
+    });
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
+  });
+}
+
+// Invariant 9: nobody meddles with a run that is under way; here its process is one that our /proc does not show.
+TEST_F(StateDatabaseTest, run_of_another_container_goes_on_until_its_process_ends) {
+  int ready[2], go_on[2];
+  ASSERT_EQ(pipe(ready), 0);
+  ASSERT_EQ(pipe(go_on), 0);
+  const pid_t other = fork();
+  if (other == 0) {
+    close(ready[0]);
+    close(go_on[1]);
+    const int status = in_container([&] {
+      const auto directory = StateDirectory::open(temp_.path());
+      auto database = open();
+      const auto scratch = directory->scratch_file("snapshot");
+      testing::write_file(scratch, "x");
+      if (getpid() != 1 || !database->save_run(running("there"))) return 1;
+      char byte = 0;
+      if (write(ready[1], "x", 1) != 1 || read(go_on[0], &byte, 1) != 1) return 2;
+      if (!std::filesystem::exists(scratch)) return 3;
+      _exit(0);  // as killed: nothing is put in order
+    });
+    _exit(WEXITSTATUS(status));
+  }
+  close(ready[1]);
+  close(go_on[0]);
+  if (char byte = 0; read(ready[0], &byte, 1) == 1) {
+    auto database = open();
+    EXPECT_TRUE(database->mark_interrupted_runs().has_value());
+    EXPECT_EQ((*database->run("there"))->status, RunStatus::running);
+    database.reset();
+    const int status = in_container([&] {  // a second one, with a process 1 of its own
+      auto second = open();
+      if (!second->mark_interrupted_runs()) return 1;
+      return (*second->run("there"))->status == RunStatus::running ? 0 : 2;
+    });
+    EXPECT_TRUE(ended_with(status, 0)) << status / 256;
+    EXPECT_EQ(write(go_on[1], "x", 1), 1);
+  }
+  close(ready[0]);
+  close(go_on[1]);
+  int status = 0;
+  waitpid(other, &status, 0);
+  if (ended_with(status, 99)) GTEST_SKIP() << "we may not make a PID namespace";
+  ASSERT_TRUE(ended_with(status, 0)) << status / 256;
+  auto database = open();
+  ASSERT_TRUE(database->mark_interrupted_runs().has_value());
+  EXPECT_EQ((*database->run("there"))->status, RunStatus::interrupted);
 }
 
 TEST_F(StateDatabaseTest, two_processes_write_side_by_side) {

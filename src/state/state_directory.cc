@@ -7,8 +7,12 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <functional>
 #include <optional>
+#include <set>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/format.h"
 #include "io/sha256.h"
@@ -56,35 +60,65 @@ std::optional<std::int64_t> take_number(std::string_view& text) {
   return value;
 }
 
-// "PID-START-BOOT-N-LABEL"; see scratch_file().
-bool is_left_over_scratch(std::string_view name) {
+// Takes the process off the front of a name that file_name_of() began.
+std::optional<ProcessMark> take_mark(std::string_view& name) {
   constexpr std::size_t kBootIdSize = 36;
-  ProcessMark owner;
   const auto pid = take_number(name);
-  if (!pid || !name.starts_with('-')) return false;
+  if (!pid || !name.starts_with('-')) return std::nullopt;
   name.remove_prefix(1);
   const auto start = take_number(name);
-  if (!start || !name.starts_with('-') || name.size() < kBootIdSize + 2) return false;
-  return !is_running({*pid, *start, std::string(name.substr(1, kBootIdSize))});
-}
-
-// "BUCKET.ledger.tmp-PID": the form of RecordWriter.
-bool is_left_over_ledger(std::string_view name) {
-  constexpr std::string_view kMark = ".tmp-";
-  const std::size_t at = name.rfind(kMark);
-  if (at == std::string_view::npos) return false;
-  std::string_view rest = name.substr(at + kMark.size());
-  const auto pid = take_number(rest);
-  return pid && rest.empty() && !is_running({*pid, 0, ""});
+  if (!start || !name.starts_with('-') || name.size() < kBootIdSize + 1) return std::nullopt;
+  std::string boot_id(name.substr(1, kBootIdSize));
+  if (boot_id.find_first_not_of('_') == std::string::npos) boot_id.clear();  // it was unknown
+  name.remove_prefix(kBootIdSize + 1);
+  return ProcessMark{*pid, *start, std::move(boot_id)};
 }
 
 // Best effort: a file that cannot be removed only takes space, and the next start tries again.
-void remove_left_overs(const fs::path& directory, bool (*is_left_over)(std::string_view)) {
+void for_each_name(const fs::path& directory, const std::function<void(const fs::path& path, std::string_view name)>& visit) {
   std::error_code ignored;
   for (fs::directory_iterator it(directory, ignored), end; !ignored && it != end; it.increment(ignored)) {
-    std::error_code unused;
-    if (is_left_over(it->path().filename().native())) fs::remove_all(it->path(), unused);
+    visit(it->path(), it->path().filename().native());
   }
+}
+
+// "PID-START-BOOT-N-LABEL"; see scratch_file().
+void remove_scratch_of_the_dead(const fs::path& tmp) {
+  for_each_name(tmp, [&](const fs::path& path, std::string_view name) {
+    const auto owner = take_mark(name);
+    std::error_code unused;
+    if (owner && name.starts_with('-') && !is_running(*owner, tmp)) fs::remove_all(path, unused);
+  });
+}
+
+// "BUCKET.ledger.tmp-PID": the form of RecordWriter. The pid is all that is known of who writes it: nobody with that pid may be alive.
+void remove_half_written_ledgers(const fs::path& ledgers, const fs::path& tmp) {
+  std::vector<std::pair<fs::path, std::int64_t>> found;
+  for_each_name(ledgers, [&](const fs::path& path, std::string_view name) {
+    constexpr std::string_view kMark = ".tmp-";
+    const std::size_t at = name.rfind(kMark);
+    if (at == std::string_view::npos) return;
+    name.remove_prefix(at + kMark.size());
+    const auto pid = take_number(name);
+    if (pid && name.empty()) found.emplace_back(path, *pid);
+  });
+  if (found.empty()) return;
+  // After the files: who writes one has shown its sign before.
+  std::set<std::int64_t> alive;
+  for_each_name(tmp, [&](const fs::path&, std::string_view name) {
+    const auto owner = take_mark(name);
+    if (owner && name == SignOfLife::kSuffix && is_running(*owner, tmp)) alive.insert(owner->pid);
+  });
+  for (const auto& [path, pid] : found) {
+    std::error_code unused;
+    if (!alive.contains(pid) && !seems_running({pid, 0, ""})) fs::remove(path, unused);
+  }
+}
+
+void remove_signs_of_the_dead(const fs::path& tmp) {
+  for_each_name(tmp, [](const fs::path& path, std::string_view name) {
+    if (take_mark(name) && name == SignOfLife::kSuffix) remove_if_ended(path);
+  });
 }
 
 }  // namespace
@@ -122,13 +156,18 @@ Result<StateDirectory> StateDirectory::open(fs::path path) {
     TRY(check_writable(path / name));
   }
   if (created) TRY(sync_directory(path.parent_path()));
-  remove_left_overs(path / "tmp", is_left_over_scratch);
-  remove_left_overs(path / "ledgers", is_left_over_ledger);
-  return StateDirectory(std::move(path), created);
+  ProcessMark process = this_process();
+  TRY_ASSIGN(SignOfLife sign, SignOfLife::show(path / "tmp", process));
+  remove_scratch_of_the_dead(path / "tmp");
+  remove_half_written_ledgers(path / "ledgers", path / "tmp");
+  remove_signs_of_the_dead(path / "tmp");  // last: the two above ask them
+  return StateDirectory(std::move(path), created, std::move(process), std::make_shared<const SignOfLife>(std::move(sign)));
 }
 
-StateDirectory::StateDirectory(fs::path root, bool created)
-    : root_(std::move(root)), created_(created), process_(this_process()) {}
+StateDirectory::StateDirectory(fs::path root, bool created, ProcessMark process, std::shared_ptr<const SignOfLife> sign)
+    : root_(std::move(root)), created_(created), process_(std::move(process)), sign_(std::move(sign)) {}
+
+bool StateDirectory::is_running(const ProcessMark& process) const { return heimdall::is_running(process, root_ / "tmp"); }
 
 fs::path StateDirectory::ledger(std::string_view bucket) const { return ledgers() / (escaped_file_name(bucket) + ".ledger"); }
 
@@ -138,9 +177,7 @@ fs::path StateDirectory::lock_file(std::string_view bucket) const {
 
 fs::path StateDirectory::scratch_file(std::string_view label) const {
   static std::atomic<std::uint64_t> counter{0};
-  return root_ / "tmp" /
-         format("{}-{}-{:_<36}-{}-{}", process_.pid, process_.start_ticks, process_.boot_id, counter.fetch_add(1),
-                escaped_file_name(label));
+  return root_ / "tmp" / format("{}-{}-{}", file_name_of(process_), counter.fetch_add(1), escaped_file_name(label));
 }
 
 Result<FileLock> StateDirectory::lock_at(const fs::path& path, std::string& holder) const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "io/file.h"
 #include "state/process_mark.h"
+#include "state/sign_of_life.h"
 
 namespace heimdall {
 
@@ -17,7 +19,7 @@ namespace heimdall {
 //   state.db                  journal and history
 //   ledgers/BUCKET.ledger     when each orphan was first seen
 //   locks/BUCKET.lock         held while a process sweeps the bucket
-//   tmp/                      snapshots and spools of running processes
+//   tmp/                      snapshots and spools of running processes, and the sign of life of each
 //   plans/                    plans that were made over the API, once there are some
 //   service.lock              held by the service
 //
@@ -25,6 +27,7 @@ namespace heimdall {
 class StateDirectory {
  public:
   // Creates the directory (mode 0700) if it is missing, and removes what dead processes left in tmp/ and of half written ledgers.
+  // Until the last copy is gone, this process shows there that it runs.
   // invalid_argument if the path is something else than a directory; permission_denied if it cannot be written to.
   static Result<StateDirectory> open(std::filesystem::path path);
 
@@ -41,6 +44,10 @@ class StateDirectory {
   // ends is removed by the next open().
   std::filesystem::path scratch_file(std::string_view label) const;
 
+  // Whether a process that opened this directory still runs, in whatever container of this machine. False only if it has certainly ended, see
+  // is_running() in sign_of_life.h.
+  bool is_running(const ProcessMark& process) const;
+
   // Keeps every other process on this host from sweeping the bucket, for as long as the lock lives. `locked` names the holder.
   Result<FileLock> lock_bucket(std::string_view bucket) const;
   // Keeps a second service from this state directory, for as long as the lock lives. `locked` names the holder. Other commands do not need it.
@@ -55,11 +62,12 @@ class StateDirectory {
  private:
   // The lock at `path`, with our pid in it. `holder` is " (pid N)" of the other one, or empty, when it is `locked`.
   Result<FileLock> lock_at(const std::filesystem::path& path, std::string& holder) const;
-  StateDirectory(std::filesystem::path root, bool created);
+  StateDirectory(std::filesystem::path root, bool created, ProcessMark process, std::shared_ptr<const SignOfLife> sign);
 
   std::filesystem::path root_;
   bool created_;
   ProcessMark process_;
+  std::shared_ptr<const SignOfLife> sign_;
 };
 
 // `name` as a file name: letters, digits, '-', '_' and inner dots as they are, the rest as %XX; never two names to one file.

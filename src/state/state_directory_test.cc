@@ -6,6 +6,8 @@
 #include <rapidcheck/gtest.h>
 #include <sys/stat.h>
 
+#include <optional>
+
 #include "state/test_support.h"
 
 namespace heimdall {
@@ -184,13 +186,78 @@ TEST(StateDirectory, removes_scratch_of_dead_processes_and_keeps_that_of_living_
   });
   ASSERT_TRUE(ended_with(status, 0));
   const auto files_in = [](const fs::path& path) { return std::distance(fs::directory_iterator(path), {}); };
-  EXPECT_EQ(files_in(temp.path() / "tmp"), 3);
+  EXPECT_EQ(files_in(temp.path() / "tmp"), 4);  // with our sign of life
   EXPECT_EQ(files_in(temp.path() / "ledgers"), 3);
   ASSERT_TRUE(StateDirectory::open(temp.path()).has_value());
   EXPECT_TRUE(fs::exists(mine));
   EXPECT_TRUE(fs::exists(directory->ledger("raw")));
-  EXPECT_EQ(files_in(temp.path() / "tmp"), 2);
+  EXPECT_EQ(files_in(temp.path() / "tmp"), 3);
   EXPECT_EQ(files_in(temp.path() / "ledgers"), 2);
+}
+
+// Names of processes that this PID namespace does not know, as those of a container are to its host: pids beyond all that the kernel gives.
+constexpr std::int64_t kElsewhere = std::int64_t{1} << 30;
+
+ProcessMark elsewhere(std::int64_t number) { return {kElsewhere + number, 1, this_process().boot_id}; }
+
+// Invariant 9: nobody meddles with a run that is under way.
+TEST(StateDirectory, keeps_what_a_process_of_another_container_works_on_until_that_has_ended) {
+  const TempDir temp;
+  const auto directory = StateDirectory::open(temp.path());
+  const ProcessMark there = elsewhere(1);
+  auto sign = std::make_unique<SignOfLife>(*SignOfLife::show(temp.path() / "tmp", there));
+  const fs::path scratch = temp.path() / "tmp" / (file_name_of(there) + "-0-snapshot");
+  const fs::path ledger = directory->ledger("raw").string() + ".tmp-" + std::to_string(there.pid);
+  write_file(scratch, "x");
+  write_file(ledger, "x");
+  ASSERT_TRUE(StateDirectory::open(temp.path()).has_value());
+  EXPECT_TRUE(directory->is_running(there));
+  EXPECT_TRUE(fs::exists(scratch));
+  EXPECT_TRUE(fs::exists(ledger));
+  sign.reset();
+  ASSERT_TRUE(StateDirectory::open(temp.path()).has_value());
+  EXPECT_FALSE(directory->is_running(there));
+  EXPECT_FALSE(fs::exists(scratch));
+  EXPECT_FALSE(fs::exists(ledger));
+}
+
+TEST(StateDirectory, shows_that_this_process_runs_until_its_last_copy_is_gone) {
+  const TempDir temp;
+  const fs::path sign = temp.path() / "tmp" / (file_name_of(this_process()) + ".alive");
+  {
+    const auto first = StateDirectory::open(temp.path());
+    std::optional<StateDirectory> copy;
+    {
+      const auto second = StateDirectory::open(temp.path());
+      copy = *second;
+    }
+    EXPECT_TRUE(fs::exists(sign));
+    EXPECT_TRUE(first->is_running(this_process()));
+  }
+  EXPECT_FALSE(fs::exists(sign));
+}
+
+TEST(StateDirectory, removes_the_sign_of_a_killed_process_with_its_scratch) {
+  const TempDir temp;
+  const int status = in_child([&] {
+    const auto own = StateDirectory::open(temp.path());
+    write_file(own->scratch_file("spool"), "x");
+    raise(SIGKILL);
+    return 1;
+  });
+  ASSERT_TRUE(testing::was_killed(status));
+  EXPECT_EQ(std::distance(fs::directory_iterator(temp.path() / "tmp"), {}), 2);
+  EXPECT_TRUE(StateDirectory::open(temp.path()).has_value());
+  EXPECT_TRUE(fs::is_empty(temp.path() / "tmp"));
+}
+
+TEST(StateDirectory, scratch_of_a_process_that_did_not_know_its_boot_stays_while_it_runs) {
+  const TempDir temp;
+  const auto directory = StateDirectory::open(temp.path());
+  const fs::path scratch = temp.path() / "tmp" / (file_name_of({getpid(), 0, ""}) + "-0-snapshot");
+  write_file(scratch, "x");
+  ASSERT_TRUE(StateDirectory::open(temp.path()).has_value());
+  EXPECT_TRUE(fs::exists(scratch));
 }
 
 }  // namespace
