@@ -230,6 +230,12 @@ Result<void> apply_all(const ApprovedPlan& approved, std::span<const ApplyTarget
     outcome.report.sweeps[target.policy.name] = report.times;
     failures.add(report, plan.buckets()[i].candidates);
     outcome.report.error = failures.message();  // unless there is a graver reason
+    const bool ends_here = report.refusal || report.failure || report.interrupted;
+    if (ends_here && i + 1 < targets.size()) {
+      std::string left;
+      for (const ApplyTarget& other : targets.subspan(i + 1)) left += format("{}'{}'", left.empty() ? "" : ", ", other.policy.name);
+      context.progress.warn(format("the run ends with bucket '{}': nothing was touched in {}; make a new plan for the rest, or name buckets one by one with --bucket", target.policy.name, left));
+    }
     if (report.refusal) outcome.refusals.push_back(std::move(*report.refusal));
     if (report.failure) return std::move(*report.failure);
     if (!outcome.refusals.empty()) return {};

@@ -189,6 +189,13 @@ class ObjectStore : public ObjectReader {
   // `failed` if it is there as planned, `changed` if another object is there now, `in_doubt` if the store cannot say yet.
   virtual RemoveOutcome settle(const ObjectMeta& object) = 0;
 
+  // settle() of several, in order, as the store does it cheapest.
+  virtual std::vector<RemoveOutcome> settle_all(std::span<const ObjectMeta> objects) {
+    std::vector<RemoveOutcome> outcomes;
+    for (const ObjectMeta& object : objects) outcomes.push_back(settle(object));
+    return outcomes;
+  }
+
   // How long after a remove() was sent the store may still act on it: settle() means nothing earlier.
   virtual std::chrono::milliseconds settle_delay() const = 0;
 

@@ -50,6 +50,8 @@ class SourceHold {
   virtual ~SourceHold() = default;
   // Asks the database, within two seconds. Once false it stays false: stop before the next request leaves.
   virtual bool still_held() = 0;
+  // Whether the database has said something by itself, such as that it ends the session: then still_held() is to be asked at once. Costs nothing and asks nobody.
+  virtual bool was_spoken_to() { return false; }
 };
 
 // A query, a table's column or a list that names objects. Not thread-safe; made once per run.

@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/format.h"
 #include "postgres_world.h"
 #include "refs/postgres/postgres_text.h"
@@ -221,6 +224,7 @@ TEST_F(PostgresLookup, a_hold_excludes_another_one_until_it_or_its_session_ends)
   ASSERT_TRUE(hold) << hold.error().message;
   EXPECT_TRUE((*hold)->still_held());
   EXPECT_TRUE((*hold)->still_held());
+  EXPECT_FALSE((*hold)->was_spoken_to());
   const std::string holder = run("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())");
   const auto second = there.hold("bucket one");
   ASSERT_FALSE(second);
@@ -232,6 +236,8 @@ TEST_F(PostgresLookup, a_hold_excludes_another_one_until_it_or_its_session_ends)
   for (int i = 0; i < 500 && !hold; ++i) hold = there.hold("bucket one");  // the server takes a moment to see the end
   ASSERT_TRUE(hold) << hold.error().message;
   run("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())");
+  for (int i = 0; i < 500 && !(*hold)->was_spoken_to(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_TRUE((*hold)->was_spoken_to());
   EXPECT_FALSE((*hold)->still_held());
   EXPECT_TRUE(here.hold("bucket one"));
   EXPECT_FALSE((*hold)->still_held());

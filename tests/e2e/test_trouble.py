@@ -249,6 +249,22 @@ def test_a_folder_that_cannot_be_read_is_partial_and_nothing_in_it_is_planned(wo
     assert world.keys() == {b"a/1", b"a/2", b"shut/live", b"shut/orphan", b"t/1", b"t/2"}
 
 
+def test_a_run_that_ends_with_one_bucket_names_those_that_it_did_not_touch(world):
+    world.live("1", "2")
+    world.put("orphan")
+    more = world.add_bucket("more")
+    for name in ("1", "2", "orphan"):
+        (more / name).write_text("x")
+        os.utime(more / name, (1e9, 1e9))
+    world.sql("INSERT INTO more VALUES ('1')", "INSERT INTO more VALUES ('2')")
+    world.plan().expect(OK)
+    (world.media / ".heimdall-trash").write_text("no directory")
+    ended = world.apply()
+    assert ended.code not in (OK, REFUSED), ended.story
+    assert b"nothing was touched in 'more'" in ended.err, ended.story
+    assert world.has("orphan") and (more / "orphan").exists()
+
+
 def test_text_tells_what_was_not_listed(world):
     world.live("a/1", "a/2", "b/1", "shut/live")
     user = world.unprivileged()

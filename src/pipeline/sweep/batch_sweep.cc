@@ -168,16 +168,20 @@ Result<void> BatchSweep::send(const SendGate& gate) {
     return Error{ErrorCode::internal, "the store answered for another number of objects"};
   }
   const BootTime last_sent = tools_.clock.boot_now();  // not before the last of its requests left
-  std::vector<ObjectMeta> rest, in_doubt;
+  std::vector<ObjectMeta> rest;
+  SweepState::InDoubt in_doubt{{}, {}, last_sent};
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     using Kind = RemoveOutcome::Kind;
-    const RemoveOutcome outcome = outcomes ? (*outcomes)[i] : RemoveOutcome{Kind::in_doubt, outcomes.error().message};
+    RemoveOutcome outcome = outcomes ? (*outcomes)[i] : RemoveOutcome{Kind::in_doubt, outcomes.error().message};
     if (outcome.kind == Kind::not_sent) rest.push_back(std::move(batch_[i]));
-    else if (outcome.kind == Kind::in_doubt) in_doubt.push_back(std::move(batch_[i]));
-    else note(batch_[i], outcome_of(outcome.kind), outcome.message);
+    else if (outcome.kind != Kind::in_doubt) note(batch_[i], outcome_of(outcome.kind), std::move(outcome.message));
+    else {
+      in_doubt.objects.push_back(std::move(batch_[i]));
+      in_doubt.why.push_back(std::move(outcome.message));
+    }
   }
   batch_ = std::move(rest);
-  tools_.state.doubt(std::move(in_doubt), last_sent);
+  tools_.state.doubt(std::move(in_doubt));
   return write_outcomes();
 }
 

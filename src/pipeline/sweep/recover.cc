@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "pipeline/sweep/settle_turns.h"
 
 namespace heimdall {
 
@@ -55,20 +56,30 @@ Result<RecoverReport> recover(ObjectStore& store, JournalLog& journal, History& 
   // Whatever the wall clock says, nothing was sent after we began: the delay from here is always enough.
   const auto delay = std::chrono::nanoseconds(store.settle_delay());
   const BootTime surely_settled = clock.boot_now() + delay;
-  for (const InDoubt& entry : in_doubt) {
-    const auto wait = std::min(entry.sent_at + delay - clock.now(), surely_settled - clock.boot_now());
-    clock.sleep_for(std::max(wait, std::chrono::nanoseconds(0)), stop);
+  SettleTurns turns;
+  for (std::span<const InDoubt> left = in_doubt; !left.empty();) {
+    const auto wait_of = [&](const InDoubt& entry) { return std::min(entry.sent_at + delay - clock.now(), surely_settled - clock.boot_now()); };
+    clock.sleep_for(std::max(wait_of(left.front()), std::chrono::nanoseconds(0)), stop);
     if (stop.stop_requested()) break;
-    const RemoveOutcome found = store.settle(entry.object);
-    const Outcome outcome = to_outcome(found.kind);
-    if (outcome == Outcome::in_doubt) {
-      ++report.still_in_doubt;
-      continue;
+    // Those behind it that need no wait of their own.
+    const std::span<const InDoubt> most = left.first(turns.next(left.size()));
+    const auto settled = std::find_if(most.begin() + 1, most.end(), [&](const InDoubt& entry) { return wait_of(entry).count() > 0; });
+    const std::span<const InDoubt> turn(most.begin(), settled);
+    left = left.subspan(turn.size());
+    std::vector<ObjectMeta> objects;
+    for (const InDoubt& entry : turn) objects.push_back(entry.object);
+    std::vector<RemoveOutcome> found = turns.settle(store, objects);
+    for (std::size_t i = 0; i < turn.size(); ++i) {
+      const Outcome outcome = to_outcome(found[i].kind);
+      if (outcome == Outcome::in_doubt) {
+        ++report.still_in_doubt;
+        continue;
+      }
+      Deletion deletion{turn[i].bucket, turn[i].object, outcome, std::move(found[i].message)};
+      TRY(journal.record(turn[i].run_id, std::span(&deletion, 1)));
+      runs.insert(turn[i].run_id);
+      report.settled.push_back(std::move(deletion));
     }
-    Deletion deletion{entry.bucket, entry.object, outcome, found.message};
-    TRY(journal.record(entry.run_id, std::span(&deletion, 1)));
-    runs.insert(entry.run_id);
-    report.settled.push_back(std::move(deletion));
   }
   TRY(journal.flush());
   TRY(add_killed_runs(history, runs));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/format.h"
 #include "pipeline/test_world.h"
 #include "testing/faulty_store.h"
 
@@ -117,6 +118,30 @@ TEST_F(RecoverTest, counts_what_a_run_under_way_has_done_so_far) {
   EXPECT_EQ(count_deletions(report, world_.journal).value(), 2U);
   EXPECT_EQ(report.buckets.at("raw").orphans_deleted, 1U);
   EXPECT_EQ(report.buckets.at("raw").deletion_failures, 0U);
+}
+
+// Else a store that hangs would hold up a start for a time-out per key.
+TEST_F(RecoverTest, asks_no_more_of_a_store_that_cannot_say_a_thing) {
+  for (int i = 0; i < 100; ++i) objects_.push_back(world_.put_old(format("more/{:03}", i)));
+  ASSERT_TRUE(world_.journal.intend("killed", "raw", "fake:1", std::span(objects_).subspan(3)).has_value());
+  class SilentStore final : public FaultyStore {
+   public:
+    using FaultyStore::FaultyStore;
+    RemoveOutcome settle(const ObjectMeta&) override {
+      ++asked;
+      return {RemoveOutcome::Kind::in_doubt, "no answer"};
+    }
+    int asked = 0;
+  } silent(world_.store, {});
+  world_.store_port = &silent;
+  const auto report = world_.recover_all();
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->still_in_doubt, 103U);
+  EXPECT_EQ(silent.asked, 16);
+  EXPECT_EQ(in_doubt(), 103U);
+  world_.store_port = &world_.store;
+  ASSERT_TRUE(world_.recover_all().has_value());
+  EXPECT_EQ(in_doubt(), 0U);
 }
 
 TEST_F(RecoverTest, leaves_in_doubt_what_the_store_cannot_say) {

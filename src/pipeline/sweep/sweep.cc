@@ -11,6 +11,7 @@
 #include "pipeline/sweep/crew.h"
 #include "pipeline/sweep/delete_pace.h"
 #include "pipeline/sweep/rate_limit.h"
+#include "pipeline/sweep/settle_turns.h"
 
 namespace heimdall {
 
@@ -142,22 +143,31 @@ class Sweep {
     const auto settled_at = in_doubt.last_sent + target_.store.settle_delay();
     clock_.sleep_for(std::max(settled_at - clock_.boot_now(), std::chrono::nanoseconds(0)), stop_);
     if (clock_.boot_now() < settled_at) {  // interrupted: the next start looks them up
-      state_.doubt(std::move(in_doubt.objects), in_doubt.last_sent);
+      state_.doubt(std::move(in_doubt));
       return {};
     }
+    SettleTurns turns;
+    std::size_t done = 0;
+    while (done < in_doubt.objects.size() && !stop_.stop_requested()) {
+      const std::span turn = std::span(in_doubt.objects).subspan(done, turns.next(in_doubt.objects.size() - done));
+      TRY(record_settled(turn, std::span(in_doubt.why).subspan(done, turn.size()), turns));
+      done += turn.size();
+    }
+    const auto from = static_cast<std::ptrdiff_t>(done);  // the next start looks them up
+    state_.doubt({{in_doubt.objects.begin() + from, in_doubt.objects.end()}, {in_doubt.why.begin() + from, in_doubt.why.end()}, in_doubt.last_sent});
+    return {};
+  }
+
+  Result<void> record_settled(std::span<ObjectMeta> objects, std::span<const std::string> why, SettleTurns& turns) {
+    std::vector<RemoveOutcome> found = turns.settle(target_.store, objects);
     std::vector<Deletion> outcomes, known;
-    std::vector<ObjectMeta> rest;
-    for (ObjectMeta& object : in_doubt.objects) {
-      if (stop_.stop_requested()) {  // the next start looks them up
-        rest.push_back(std::move(object));
-        continue;
-      }
-      RemoveOutcome outcome = target_.store.settle(object);
-      outcomes.push_back({plan_.bucket, std::move(object), outcome_of(outcome.kind), std::move(outcome.message)});
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      std::string error = std::move(found[i].message);
+      if (found[i].kind == RemoveOutcome::Kind::failed && !why[i].empty()) error += "; the delete was answered: " + why[i];
+      outcomes.push_back({plan_.bucket, std::move(objects[i]), outcome_of(found[i].kind), std::move(error)});
       // An outcome that is still in doubt is what the intent already says.
       if (outcomes.back().outcome != Outcome::in_doubt) known.push_back(outcomes.back());
     }
-    state_.doubt(std::move(rest), in_doubt.last_sent);
     state_.count(outcomes);
     progress_.advance(outcomes.size());
     TRY(journal_.record(options_.run_id, known));

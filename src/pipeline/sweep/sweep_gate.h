@@ -10,7 +10,7 @@
 
 namespace heimdall {
 
-// The locks that keep sweeps on other hosts away (invariant 9), asked once a second. Once lost is lost. Thread-safe.
+// The locks that keep sweeps on other hosts away (invariant 9), asked once a second, and as soon as a database speaks by itself. Once lost is lost. Thread-safe.
 class Holds {
  public:
   Holds(const Clock& clock, std::span<SourceHold* const> holds) : clock_(clock), holds_(holds) {}

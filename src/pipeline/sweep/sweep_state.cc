@@ -1,6 +1,7 @@
 #include "pipeline/sweep/sweep_state.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace heimdall {
@@ -38,10 +39,11 @@ void SweepState::spent(std::chrono::nanoseconds SweepTimes::*stage, std::chrono:
   report_.times.*stage += time;
 }
 
-void SweepState::doubt(std::vector<ObjectMeta> objects, BootTime last_sent) {
+void SweepState::doubt(InDoubt more) {
   const std::scoped_lock lock(mutex_);
-  in_doubt_.last_sent = std::max(in_doubt_.last_sent, last_sent);
-  std::move(objects.begin(), objects.end(), std::back_inserter(in_doubt_.objects));
+  in_doubt_.last_sent = std::max(in_doubt_.last_sent, more.last_sent);
+  std::ranges::move(more.objects, std::back_inserter(in_doubt_.objects));
+  std::ranges::move(more.why, std::back_inserter(in_doubt_.why));
 }
 
 std::size_t SweepState::in_doubt() const {
@@ -51,7 +53,7 @@ std::size_t SweepState::in_doubt() const {
 
 SweepState::InDoubt SweepState::take_in_doubt() {
   const std::scoped_lock lock(mutex_);
-  return std::exchange(in_doubt_, InDoubt{{}, in_doubt_.last_sent});
+  return std::exchange(in_doubt_, InDoubt{{}, {}, in_doubt_.last_sent});
 }
 
 SweepReport SweepState::report() const {

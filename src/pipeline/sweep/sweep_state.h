@@ -40,12 +40,13 @@ class SweepState {
   void count(const std::vector<Deletion>& outcomes);
   void spent(std::chrono::nanoseconds SweepTimes::*stage, std::chrono::nanoseconds time);
 
-  // What left without an answer, and by when it surely had left.
+  // What left without a clear answer, what was answered, and by when it surely had left.
   struct InDoubt {
     std::vector<ObjectMeta> objects;
+    std::vector<std::string> why;  // of each; one sentence, may be empty
     BootTime last_sent;
   };
-  void doubt(std::vector<ObjectMeta> objects, BootTime last_sent);
+  void doubt(InDoubt more);
   std::size_t in_doubt() const;
   InDoubt take_in_doubt();
 

@@ -139,8 +139,24 @@ TEST_F(SweepTest, a_recheck_query_is_asked_for_keys_and_believed) {
 class LosableHold final : public SourceHold {
  public:
   bool still_held() override { return !lost; }
+  bool was_spoken_to() override { return speaks; }
   bool lost = false;
+  bool speaks = false;
 };
+
+// Invariant 9: a database that ends the session says so, and is asked before the second is over.
+TEST_F(SweepTest, asks_for_its_lock_as_soon_as_the_database_speaks) {
+  LosableHold hold;
+  world_.holds = {&hold};
+  world_.put_orphans(9);  // three batches
+  const ApprovedPlan plan = world_.approved_plan();
+  world_.store.before_remove = [&](const ObjectMeta&) { hold.lost = hold.speaks = true; };
+  const SweepReport report = world_.sweep_only(plan);
+  ASSERT_TRUE(report.failure.has_value());
+  EXPECT_EQ(report.failure->code, ErrorCode::locked);
+  EXPECT_LT(report.figures.orphans_deleted, 9U);
+  EXPECT_GE(report.untouched, 6U);
+}
 
 // Invariant 9: another host may sweep from then on.
 TEST_F(SweepTest, sends_nothing_more_once_a_lock_in_a_database_is_lost) {
@@ -442,6 +458,7 @@ TEST_F(SweepInDoubtTest, is_failed_when_it_is_still_there) {
   EXPECT_EQ(report.figures.deletion_failures, 3U);
   EXPECT_EQ(world_.outcome("orphan/100"), Outcome::failed);
   EXPECT_TRUE(world_.store.contains("orphan/100"));
+  EXPECT_EQ(report.first_failure, "it is still there; the delete was answered: no answer") << "what was seen then and now";
 }
 
 TEST_F(SweepInDoubtTest, is_changed_when_another_object_is_there) {

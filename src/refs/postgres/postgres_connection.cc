@@ -28,6 +28,12 @@ bool is_ready(int socket, short events) {
   return poll(&entry, 1, kTickMs) > 0;
 }
 
+// Whether it is so now.
+bool is_ready_now(int socket, short events) {
+  pollfd entry{socket, events, 0};
+  return poll(&entry, 1, 0) > 0;
+}
+
 struct FreeMemory {
   void operator()(char* memory) const { PQfreemem(memory); }
 };
@@ -171,6 +177,8 @@ Result<Connection> Connection::connect(const ConnectOptions& options, const std:
   }
   return connection;
 }
+
+bool Connection::has_input() const { return is_ready_now(PQsocket(connection_.get()), POLLIN); }
 
 bool Connection::is_broken() const { return connection_ == nullptr || PQstatus(connection_.get()) != CONNECTION_OK; }
 int Connection::server_version() const { return PQserverVersion(connection_.get()); }

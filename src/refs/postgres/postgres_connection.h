@@ -93,6 +93,8 @@ class Connection {
   Result<void> commit(const Wait& wait = {});
 
   bool is_broken() const;
+  // Whether something came that was not read yet, be it the end of the connection. Asks nobody.
+  bool has_input() const;
   const Endpoint& endpoint() const { return endpoint_; }
   Place place() const;
   int server_version() const;         // 150020

@@ -43,6 +43,10 @@ class AdvisoryLock final : public SourceHold {
     if (!asks_server(**session)) session->reset();  // once false it stays false
     return session->has_value();
   }
+  bool was_spoken_to() override {
+    auto session = session_.lock();
+    return *session && (*session)->connection().has_input();
+  }
 
  private:
   bool asks_server(Session& session) const {

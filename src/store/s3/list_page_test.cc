@@ -164,9 +164,26 @@ TEST(ListPage, believes_no_groups_that_contradict_themselves) {
   }
 }
 
-TEST(ListPage, expands_no_entities) {
+// Invariant 4: a key that is named by what nobody defined is not known.
+TEST(ListPage, refuses_entities_that_are_none_of_xml_and_whoever_defines_some) {
   const std::string bomb = "<!DOCTYPE x [<!ENTITY e \"boom\"><!ENTITY f \"&e;&e;\">]><ListBucketResult><IsTruncated>false</IsTruncated>";
-  EXPECT_THAT(keys(read(bomb + contents("a&f;b") + "</ListBucketResult>")), ElementsAre("a&f;b"));
+  EXPECT_NE(read(bomb + contents("a") + "</ListBucketResult>").error, "");
+  EXPECT_THAT(read("<!DOCTYPE x>" + list(contents("a"))).error, HasSubstr("DOCTYPE"));
+  for (const char* key : {"a&f;b", "a&b", "&", "a&#0;", "&#x110000;", "&#x;", "&amp"}) {
+    EXPECT_THAT(read(list(contents(key))).error, HasSubstr("an entity that nobody defined")) << key;
+  }
+  EXPECT_THAT(keys(read(list(contents("a&#233;&amp;&#x1F600;")))), ElementsAre("a\u00e9&\U0001F600"));
+  EXPECT_THAT(keys(read(list("<!-- &zz; --><?pi &zz; ?>" + contents("<![CDATA[a&zz;]]>")))), ElementsAre("a&zz;"));
+}
+
+// Invariant 4.
+TEST(ListPage, refuses_what_is_there_twice_or_is_an_error) {
+  for (const char* inside : {"<IsTruncated>false</IsTruncated>", "<NextContinuationToken>a</NextContinuationToken><NextContinuationToken>b</NextContinuationToken>",
+                             "<Contents><Key>a</Key><Key>b</Key></Contents>", "<Contents><Key>a</Key><Size>1</Size><Size>2</Size></Contents>"}) {
+    EXPECT_THAT(read(list(inside)).error, HasSubstr("where one belongs")) << inside;
+  }
+  EXPECT_THAT(read(list("<Error><Code>InternalError</Code><Message>half way</Message></Error>")).error, HasSubstr("half way (InternalError)"));
+  EXPECT_THAT(read(list("<Error>x</Error>")).error, HasSubstr("the list holds an error"));
 }
 
 // Invariant 11: what a server makes up costs no more than its size.

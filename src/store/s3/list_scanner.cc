@@ -172,10 +172,16 @@ class Scanner {
     }
   }
 
-  // Any text, up to the next tag.
+  // Any text with known entities, up to the next tag.
   bool skip_text() {
-    at_ = Bytes::template find<'<', '\0'>(at_, end_);
-    return at_ != end_ && *at_ == '<';
+    for (;;) {
+      at_ = Bytes::template find<'<', '&', '\0'>(at_, end_);
+      if (at_ == end_ || *at_ == '\0') return false;
+      if (*at_ == '<') return true;
+      const std::size_t size = entity_of({at_, static_cast<std::size_t>(end_ - at_)}).size;
+      if (size == 0) return false;
+      at_ += size;
+    }
   }
 
   bool take_quote() { return take("&#34;") || take("&quot;"); }
@@ -199,7 +205,7 @@ class Scanner {
     const char* const begin = ++at_;
     while (at_ != end_ && ((*at_ >= 'A' && *at_ <= 'Z') || (*at_ >= 'a' && *at_ <= 'z'))) ++at_;
     const std::string_view name = since(begin);
-    if (name.empty() || name == "CommonPrefixes" || !take(">")) return false;
+    if (name.empty() || name == "CommonPrefixes" || name == "Error" || !take(">")) return false;
     if (!skip_text() || !take("</") || static_cast<std::size_t>(end_ - at_) < name.size() || std::memcmp(at_, name.data(), name.size()) != 0) return false;
     at_ += name.size();
     return take(">");

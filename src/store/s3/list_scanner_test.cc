@@ -72,6 +72,7 @@ TEST(ListScanner, leaves_the_unusual_to_the_exact_reader) {
         "<Contents><Key>&unknown;</Key></Contents>", "<Contents><Key>&#0;</Key></Contents>", "<Contents><Key>&#233;</Key></Contents>",
         "<Contents><Key>&#x;</Key></Contents>", "<Contents><Key>&#-1;</Key></Contents>", "<Contents><Key>a&</Key></Contents>",
         "<Contents><ETag>&#34;a</ETag></Contents>", "<Contents><ETag>a&amp;b</ETag></Contents>", "<Contents><Size>&#49;</Size></Contents>",
+        "<Contents><Other>&unknown;</Other></Contents>", "<Error>x</Error>", "<Contents><StorageClass>&x;</StorageClass></Contents>",
         "<Contents><Key>a</Size></Contents>", "<Contents><Other>a</Othes></Contents>", "<Contents><Owner><ID>a</Owner></Contents>"}) {
     EXPECT_FALSE(is_taken(page(inside))) << inside;
   }

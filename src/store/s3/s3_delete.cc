@@ -51,6 +51,7 @@ std::vector<RemoveOutcome> S3Removal::run() {
     }
     if (pending_.empty()) break;
     if (!gate_.is_open()) {
+      look_at_what_went_out();
       settle_rest(Kind::not_sent);
       break;
     }
@@ -68,7 +69,9 @@ std::vector<RemoveOutcome> S3Removal::run() {
     }
     const auto wait = session_.wait_before_change(*not_now_, attempt, "delete");
     if (wait) session_.clock().sleep_for(*wait, session_.stop());
-    if (!wait || session_.stop().stop_requested()) settle_rest(Kind::failed, not_now_->message);
+    if (wait && !session_.stop().stop_requested()) continue;
+    look_at_what_went_out();
+    settle_rest(Kind::failed, not_now_->message);
   }
   std::vector<RemoveOutcome> result;
   result.reserve(outcomes_.size());
@@ -152,11 +155,17 @@ void S3Removal::send_multi(const Indices& batch, const SendGate& gate) {
   for (const std::size_t i : batch) items.push_back({objects_[i].key.bytes(), conditions_->multi ? objects_[i].etag : std::string_view()});
   const auto response = session_.change(multi_delete_call(session_.endpoint(), items), gate);
   if (!response) {
+    if (response.error().code == ErrorCode::not_found) return look_why(batch, response.error().message);
     for (const std::size_t i : batch) take_error(i, response.error());
     return;
   }
   const auto answer = parse_delete_result(response->body);
   if (answer) return take_answer(batch, *answer);
+  // An error inside a success.
+  if (const auto problem = parse_problem(response->body)) {
+    for (const std::size_t i : batch) take_refusal(i, *problem);
+    return;
+  }
   for (const std::size_t i : batch) settle(i, Kind::in_doubt, answer.error().message);
 }
 
@@ -187,10 +196,8 @@ void S3Removal::take_refusal(std::size_t i, const S3Problem& problem) {
     went_out_[i] = 1;
     session_.note_push_back();
     not_now_ = Error{ErrorCode::throttled, message};
-  } else if (code == "NoSuchKey") {
-    settle(i, Kind::already_gone);
-  } else if (code == "PreconditionFailed" || code == "ConditionalRequestConflict") {
-    look_why(i, message);
+  } else if (code == "NoSuchKey" || code == "PreconditionFailed" || code == "ConditionalRequestConflict") {
+    look_why({i}, message);
   } else if (code == "AccessDenied" || code == "InvalidRequest" || code == "MethodNotAllowed" || code == "InvalidObjectState") {
     settle(i, Kind::failed, message);
   } else {
@@ -230,8 +237,8 @@ void S3Removal::take_error(std::size_t i, const Error& error) {
       if (!comparison_was_old_) settle(i, Kind::not_sent);
       break;
     case ErrorCode::in_doubt: settle(i, Kind::in_doubt, error.message); break;
-    case ErrorCode::not_found: settle(i, Kind::already_gone); break;
-    case ErrorCode::failed_precondition: look_why(i, error.message); break;
+    case ErrorCode::not_found:
+    case ErrorCode::failed_precondition: look_why({i}, error.message); break;
     case ErrorCode::throttled:
     case ErrorCode::unavailable:
       if (error.code == ErrorCode::throttled) went_out_[i] = 1;
@@ -241,11 +248,33 @@ void S3Removal::take_error(std::size_t i, const Error& error) {
   }
 }
 
-void S3Removal::look_why(std::size_t i, const std::string& refusal) {
-  const auto found = std::move(S3Inspection(session_).head({&objects_[i].key, 1}).front());
-  if (!found && found.error().code == ErrorCode::not_found) settle(i, Kind::already_gone);
-  else if (found && *found != objects_[i]) settle(i, Kind::changed, "another object is there now");
-  else settle(i, Kind::failed, refusal);
+// Invariant 6: it was there a moment before, and a request for it went out. So what is absent was deleted by that, whatever was answered; an error is never read as
+// absence, nor as presence.
+void S3Removal::look_why(const Indices& refused, const std::string& refusal) {
+  std::vector<ObjectKey> keys;
+  for (const std::size_t i : refused) keys.push_back(objects_[i].key);
+  const auto found = S3Inspection(session_).inspect(keys);
+  for (std::size_t n = 0; n < refused.size(); ++n) {
+    const std::size_t i = refused[n];
+    if (!found[n] && found[n].error().code == ErrorCode::not_found) settle(i, Kind::deleted);
+    else if (!found[n]) settle(i, Kind::in_doubt, refusal);
+    else if (*found[n] != objects_[i]) settle(i, Kind::changed, "another object is there now");
+    else settle(i, Kind::failed, refusal);
+  }
+}
+
+// A server, or a proxy before it, may have done what it answered with "not now" to. What is there as planned stays pending.
+void S3Removal::look_at_what_went_out() {
+  Indices went_out;
+  for (const std::size_t i : pending_) {
+    if (went_out_[i] != 0) went_out.push_back(i);
+  }
+  if (went_out.empty()) return;
+  look_why(went_out, not_now_ ? not_now_->message : "the server answered with \"not now\"");
+  for (const std::size_t i : went_out) {
+    if (outcomes_[i]->kind == Kind::failed) outcomes_[i].reset();
+  }
+  drop_settled();
 }
 
 }  // namespace heimdall

@@ -42,7 +42,8 @@ class S3Removal {
   void take_single(std::size_t i, const Result<HttpResponse>& answer);
   // What an error of finish_change() means for an object: an outcome, or none where it may be sent again.
   void take_error(std::size_t i, const Error& error);
-  void look_why(std::size_t i, const std::string& refusal);
+  void look_why(const Indices& refused, const std::string& refusal);
+  void look_at_what_went_out();
   bool goes_single(std::size_t i) const;
   std::string if_etag(std::size_t i, bool is_honoured) const { return is_honoured ? objects_[i].etag : std::string(); }
   void settle(std::size_t i, Kind kind, std::string message = "") { outcomes_[i] = RemoveOutcome{kind, std::move(message)}; }

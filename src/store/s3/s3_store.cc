@@ -41,6 +41,7 @@ class S3Store final : public ObjectStore {
   std::size_t max_batch() const override { return kMaxBatch; }
   Result<std::vector<RemoveOutcome>> remove(std::span<const ObjectMeta> objects, const SendGate& gate) override;
   RemoveOutcome settle(const ObjectMeta& object) override;
+  std::vector<RemoveOutcome> settle_all(std::span<const ObjectMeta> objects) override;
   std::chrono::milliseconds settle_delay() const override;
   Result<DeleteFacts> try_deleting(TryBy by) override;
   Result<std::unique_ptr<BucketHold>> hold() override;
@@ -91,13 +92,21 @@ S3Conditions S3Store::conditions(const SendGate& gate) {
   return **known;
 }
 
-RemoveOutcome S3Store::settle(const ObjectMeta& object) {
+RemoveOutcome S3Store::settle(const ObjectMeta& object) { return settle_all({&object, 1}).front(); }
+
+std::vector<RemoveOutcome> S3Store::settle_all(std::span<const ObjectMeta> objects) {
   using Kind = RemoveOutcome::Kind;
-  const auto found = reader_.head(object.key);
-  if (!found && found.error().code == ErrorCode::not_found) return {Kind::deleted, ""};
-  if (!found) return {Kind::in_doubt, found.error().message};
-  if (*found != object) return {Kind::changed, "another object is there now"};
-  return {Kind::failed, "it is still there"};
+  std::vector<ObjectKey> keys;
+  for (const ObjectMeta& object : objects) keys.push_back(object.key);
+  const auto found = reader_.inspect(keys);
+  std::vector<RemoveOutcome> outcomes;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (!found[i] && found[i].error().code == ErrorCode::not_found) outcomes.push_back({Kind::deleted, ""});
+    else if (!found[i]) outcomes.push_back({Kind::in_doubt, found[i].error().message});
+    else if (*found[i] != objects[i]) outcomes.push_back({Kind::changed, "another object is there now"});
+    else outcomes.push_back({Kind::failed, "it is still there"});
+  }
+  return outcomes;
 }
 
 // MinIO goes on with a multi-delete after its client hung up. A request cannot leave later than its time-out; the rest is for what the

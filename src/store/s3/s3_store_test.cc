@@ -326,6 +326,56 @@ TEST_F(S3StoreTest, a_request_without_a_clear_answer_is_sent_once) {
   EXPECT_EQ(sent(), before + 1);
 }
 
+// Invariants 2 and 6: an object was there a moment before. What is absent behind our request was deleted by it; what is there was not, whatever the answer says.
+TEST_F(S3StoreTest, believes_no_answer_that_says_that_there_was_nothing) {
+  const auto of_each = [](const char* code) {
+    std::string body;
+    for (const char* key : {"a", "b"}) body += format("<Error><Key>{}</Key><Code>{}</Code></Error>", key, code);
+    return TestS3::Answer{200, "<DeleteResult>" + body + "</DeleteResult>"};
+  };
+  for (const TestS3::Answer& with : {TestS3::problem(404, "NoSuchBucket"), of_each("NoSuchKey")}) {
+    server_.put("a");
+    server_.put("b");
+    server_.interfere_with([&](const TestRequest& request) -> std::optional<TestS3::Interference> {
+      if (request.method != "POST") return std::nullopt;
+      server_.erase("b");
+      return TestS3::Interference{.answer = with};
+    });
+    const auto outcomes = remove({"a", "b"});
+    EXPECT_THAT(kinds(outcomes), ElementsAre(Kind::failed, Kind::deleted)) << with.body;
+    EXPECT_THAT(outcomes[0].message, HasSubstr("NoSuch")) << with.body;
+  }
+}
+
+// Invariant 6: a proxy may say "not now" to what the server did.
+TEST_F(S3StoreTest, looks_at_what_went_out_before_it_gives_up) {
+  for (const bool closes : {true, false}) {
+    server_.put("a");
+    server_.put("b");
+    ClosableGate gate;
+    server_.interfere_with([&](const TestRequest& request) -> std::optional<TestS3::Interference> {
+      if (request.method != "POST") return std::nullopt;
+      server_.erase("b");
+      if (closes) gate.close();
+      return TestS3::Interference{.answer = TestS3::problem(503, "SlowDown")};
+    });
+    EXPECT_THAT(kinds(remove({"a", "b"}, gate)), ElementsAre(closes ? Kind::not_sent : Kind::failed, Kind::deleted));
+  }
+}
+
+TEST_F(S3StoreTest, slows_down_for_an_error_inside_a_success) {
+  server_.put("a");
+  server_.put("b");
+  answer("POST /box?delete=", 2, {200, "<Error><Code>SlowDown</Code><Message>later</Message></Error>"});
+  EXPECT_THAT(kinds(remove({"a", "b"})), ElementsAre(Kind::deleted, Kind::deleted));
+  server_.put("a");
+  server_.put("b");
+  answer("POST /box?delete=", 1, {200, "<Error><Code>InternalError</Code><Message>who knows</Message></Error>"});
+  const auto outcomes = remove({"a", "b"});
+  EXPECT_THAT(kinds(outcomes), ElementsAre(Kind::in_doubt, Kind::in_doubt));
+  EXPECT_THAT(outcomes[0].message, HasSubstr("who knows"));
+}
+
 // "Not now" is the server's word that it did nothing; before the repeat each object is looked at again.
 TEST_F(S3StoreTest, sends_again_what_the_server_turned_away) {
   for (const char* key : {"a", "b", "c", "d"}) server_.put(key);

@@ -1,7 +1,9 @@
 #include "store/s3/s3_xml.h"
 
 #include <algorithm>
+#include <charconv>
 #include <pugixml.hpp>
+#include <utility>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -10,8 +12,8 @@ namespace heimdall {
 
 namespace {
 
-// A key may be nothing but a blank; line ends are never changed; comments, DOCTYPE and instructions are skipped.
-constexpr unsigned kParse = pugi::parse_escapes | pugi::parse_cdata | pugi::parse_ws_pcdata_single;
+// A key may be nothing but a blank; line ends are never changed; comments and instructions are skipped. A DOCTYPE is seen, to be refused.
+constexpr unsigned kParse = pugi::parse_escapes | pugi::parse_cdata | pugi::parse_ws_pcdata_single | pugi::parse_doctype;
 // Of a list: 16 elements a key, each begun and ended. A node of the tree takes 64 bytes, sixteen times what an element can take in the text.
 constexpr std::size_t kMaxTags = kMaxKeysOfPage * 32;
 
@@ -27,6 +29,9 @@ std::string shown(std::string_view body) { return printable(body.substr(0, 80));
 Result<pugi::xml_node> check_root(const pugi::xml_document& document, const pugi::xml_parse_result& parsed, const char* name,
                                   std::string_view begin) {
   if (!parsed) return corrupt(format("the answer is no XML document that ends ({}): '{}'", parsed.description(), begin));
+  for (const pugi::xml_node& node : document.children()) {
+    if (node.type() == pugi::node_doctype) return corrupt(format("the answer has a DOCTYPE, as none of a server has: '{}'", begin));
+  }
   const pugi::xml_node root = document.document_element();
   if (std::string_view(root.name()) == "Error") {
     return corrupt(format("the answer is an error inside a success: {} ({})", printable(text_of(root, "Message")),
@@ -66,14 +71,62 @@ S3Problem problem_of(const pugi::xml_node& node) {
 
 }  // namespace
 
+namespace {
+
+// Whether `text`, which begins with '&', begins with one of the five entities or the number of a character.
+bool is_known_entity(std::string_view text) {
+  for (const std::string_view known : {"&amp;", "&lt;", "&gt;", "&quot;", "&apos;"}) {
+    if (text.starts_with(known)) return true;
+  }
+  if (!text.starts_with("&#")) return false;
+  const bool is_hex = text.substr(2).starts_with("x");
+  const std::string_view digits = text.substr(is_hex ? 3 : 2, 8);
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, is_hex ? 16 : 10);
+  return error == std::errc() && end != digits.data() + digits.size() && *end == ';' && value > 0 && value <= 0x10FFFF;
+}
+
+// The parser leaves an entity that it does not know as it stands, so that a key would be named by what it is not. nullopt: there is none.
+std::optional<std::string_view> unknown_entity(std::string_view body) {
+  constexpr std::pair<std::string_view, std::string_view> kLiteral[] = {{"<![CDATA[", "]]>"}, {"<!--", "-->"}, {"<?", "?>"}};
+  for (std::size_t at = body.find_first_of("&<"); at != std::string_view::npos; at = body.find_first_of("&<", at + 1)) {
+    const std::string_view rest = body.substr(at);
+    if (rest.front() == '&') {
+      if (!is_known_entity(rest)) return rest.substr(0, 16);
+      continue;
+    }
+    for (const auto& [begin, end] : kLiteral) {
+      if (rest.starts_with(begin)) at = std::min(body.find(end, at + begin.size()), body.size() - 1);
+    }
+  }
+  return std::nullopt;
+}
+
+// Which of two counts cannot be known.
+Result<void> check_once(const pugi::xml_node& node, std::span<const char* const> names) {
+  for (const char* const name : names) {
+    if (node.child(name).next_sibling(name)) return corrupt(format("the list has two <{}> where one belongs", name));
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<ListText> parse_list_page(std::string& body) {
   if (static_cast<std::size_t>(std::count(body.begin(), body.end(), '<')) > kMaxTags) {
     return corrupt(format("the list has more elements than {} keys can need", kMaxKeysOfPage));
   }
+  if (const auto entity = unknown_entity(body)) return corrupt(format("the list has an entity that nobody defined: '{}'", printable(*entity)));
   const std::string begin = shown(body);
   pugi::xml_document document;
   const auto parsed = document.load_buffer_inplace(body.data(), body.size(), kParse, pugi::encoding_utf8);
   TRY_ASSIGN(const pugi::xml_node root, check_root(document, parsed, "ListBucketResult", begin));
+  constexpr const char* kOfPage[] = {"EncodingType", "IsTruncated", "NextContinuationToken", "KeyCount"};
+  constexpr const char* kOfObject[] = {"Key", "Size", "LastModified", "ETag"};
+  TRY(check_once(root, kOfPage));
+  if (const pugi::xml_node error = root.child("Error")) {
+    return corrupt(format("the list holds an error: {} ({})", printable(text_of(error, "Message")), printable(text_of(error, "Code"))));
+  }
   ListText list;
   list.encoding_type = text_of(root, "EncodingType");
   list.is_truncated = text_of(root, "IsTruncated");
@@ -81,6 +134,7 @@ Result<ListText> parse_list_page(std::string& body) {
   if (const pugi::xml_node count = root.child("KeyCount")) list.key_count = count.text().get();
   for (const pugi::xml_node& node : root.children("CommonPrefixes")) list.common_prefixes.push_back(text_of(node, "Prefix"));
   for (const pugi::xml_node& node : root.children("Contents")) {
+    TRY(check_once(node, kOfObject));
     ListText::Object& object = list.objects.emplace_back();
     for (const pugi::xml_node& field : node.children()) {
       const std::string_view name = field.name();
