@@ -27,7 +27,7 @@ std::string_view scheme_under(KeyForm as, std::string_view value) {
 
 Shape shape_of(KeyForm as, std::string_view value, std::string_view scheme) {
   if (value.empty()) return Shape::blank;
-  if (is_http(scheme)) return Shape::url;
+  if (is_http(scheme) || (as == KeyForm::url && value.starts_with("//"))) return Shape::url;
   if (!scheme.empty() && !is_s3(scheme)) return Shape::other;
   if (as == KeyForm::prefix) return Shape::prefix;
   if (!scheme.empty()) return Shape::uri;
@@ -53,9 +53,10 @@ std::optional<std::string_view> behind_path(const UrlParts& url, std::string_vie
 std::optional<std::string_view> behind_base(const UrlParts& url, std::string_view base_url) {
   if (!is_http(scheme_of(base_url))) return std::nullopt;
   const UrlParts base = split_url(base_url);
-  if (!equals_ignoring_case(base.scheme, url.scheme) || !equals_ignoring_case(base.host, url.host) || base.port != url.port) {
-    return std::nullopt;
-  }
+  // A URL without a scheme takes its reader's, and the port of that.
+  if (!url.scheme.empty() && !equals_ignoring_case(base.scheme, url.scheme)) return std::nullopt;
+  const std::string_view port = url.port.empty() ? default_port(base.scheme) : url.port;
+  if (!equals_ignoring_case(base.host, url.host) || base.port != port) return std::nullopt;
   std::string_view folder = path_of(base.tail);
   while (folder.ends_with('/')) folder.remove_suffix(1);
   if (!url.tail.starts_with(folder)) return std::nullopt;
@@ -82,6 +83,7 @@ class Reading {
   void read_path_style(std::string_view value);
   void read_uri(std::string_view value);
   void read_url(std::string_view value);
+  void read_relative_url(std::string_view value);
   bool add_url_readings(const UrlParts& url);
   void read_prefix(std::string_view value, std::string_view scheme);
   void end_as(Owner owner);
@@ -154,6 +156,12 @@ void Reading::read_value(std::string_view value, std::string_view scheme) {
       return refuse("it is not an s3:// URI");
     case KeyForm::url:
       if (is_http(scheme)) return read_url(value);
+      if (value.starts_with("//")) {
+        read_url(value);
+        // A key may begin so, too.
+        if (out_.kind == Kind::this_bucket || out_.kind == Kind::unmapped) read_plain(value);
+        return;
+      }
       read_automatic(value, scheme_under(KeyForm::automatic, value));
       return refuse("it is not an http(s) URL");
   }
@@ -182,10 +190,15 @@ void Reading::read_automatic(std::string_view value, std::string_view scheme) {
 
 void Reading::read_plain(std::string_view value) {
   if (value.empty()) return;
+  if (const std::string_view behind = without_leading_dots(value); behind.size() != value.size()) {
+    if (row_names_here_) meanings_.add(value);
+    read_plain(behind);
+  }
   if (value.front() == '/' && !row_names_here_) meanings_.add(value.substr(1));
   meanings_.add_decoded(value);
   read_path_style(value);
   if (const auto decoded = percent_decoded(value, Plus::literal)) read_path_style(*decoded);
+  if (value.starts_with("//")) read_relative_url(value);
 }
 
 // "bucket/key" and "/bucket/key", a URL that lost its host.
@@ -222,6 +235,13 @@ void Reading::read_url(std::string_view value) {
   if (const Owner owner = owner_of(url); owner != Owner::unknown) return end_as(owner);
   if (url.tail.starts_with('/')) meanings_.add_url_key(url.tail.substr(1));
   refuse("its host " + quoted(url.host) + " and path name no configured bucket, and no base_urls match");
+}
+
+// "//host/bucket/key", a URL that takes its reader's scheme, or a key with slashes too many: as a URL it only protects, and is never unmapped.
+void Reading::read_relative_url(std::string_view value) {
+  const UrlParts url = split_url(value);
+  if (add_url_readings(url) || owner_of(url) != Owner::unknown) return;
+  if (url.tail.starts_with('/')) meanings_.add_url_key(url.tail.substr(1));
 }
 
 // Whether the URL means this bucket; it may do so in several ways, each with a key of its own. What was configured by hand comes first.

@@ -16,7 +16,7 @@ enum class KeyForm {
   automatic,  // whatever it plausibly means; every meaning protects
   key,        // the key itself, with or without one leading slash
   uri,        // s3://bucket/key, literal after the bucket
-  url,        // http(s)://..., percent-decoded
+  url,        // http(s)://... or //..., percent-decoded
   prefix,     // a folder: protects all below
 };
 
@@ -80,7 +80,7 @@ struct Mapped {
 
 // The mapping, one pure function: never throws, never fails, the same input always gives the same output.
 // For KeyForm::prefix `primary` is normalised to end in '/', and `protecting` holds the value without it.
-// A bucket of the row decides over a value that names none itself; s3:// and http(s) values name theirs (not with `as: key`).
+// A bucket of the row decides over a value that names none itself; s3:// and http(s):// values name theirs (not with `as: key`).
 // Time is linear in the value. Thread-safe.
 void map_reference(const MappingRules& rules, const ReferenceRow& row, Mapped& out);
 

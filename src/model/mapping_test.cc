@@ -126,6 +126,19 @@ const Case kUrls[] = {
     {KeyForm::url, "https://iq.s3.example.com/", Kind::unmapped, Shape::url, "", {"https://iq.s3.example.com/"}},
     {KeyForm::url, "https://iq.s3.example.com?a", Kind::unmapped, Shape::url, "", {"https://iq.s3.example.com?a"}},
     {KeyForm::url, "http://", Kind::unmapped, Shape::url, "", {"http://"}},
+    // A page leaves the scheme to its reader. What a key that begins so would mean is kept as well.
+    {KeyForm::url, "//iq.s3.example.com/a%20b?x", Kind::this_bucket, Shape::url, "a b",
+     {"a%20b", "a b?x", "a%20b?x", "//iq.s3.example.com/a%20b?x", "/iq.s3.example.com/a%20b?x", "iq.s3.example.com/a%20b?x",
+      "//iq.s3.example.com/a b?x", "/iq.s3.example.com/a b?x", "iq.s3.example.com/a b?x"}},
+    {KeyForm::url, "//s3/old-iq/a", Kind::this_bucket, Shape::url, "a", {"//s3/old-iq/a", "/s3/old-iq/a", "s3/old-iq/a"}},
+    {KeyForm::url, "//cdn.example.com/media/a", Kind::this_bucket, Shape::url, "a",
+     {"//cdn.example.com/media/a", "/cdn.example.com/media/a", "cdn.example.com/media/a"}},
+    {KeyForm::url, "//s3/audio/a", Kind::other_bucket, Shape::url, "", {}},
+    {KeyForm::url, "//s3/scratch/a", Kind::ignored, Shape::url, "", {}},
+    {KeyForm::url, "//s3/iqx/a", Kind::unmapped, Shape::url, "", {"//s3/iqx/a", "/s3/iqx/a", "s3/iqx/a", "iqx/a"}},
+    {KeyForm::url, "//", Kind::unmapped, Shape::url, "", {"//", "/"}},
+    {KeyForm::url, "/iq/a", Kind::unmapped, Shape::leading_slash, "", {"iq/a", "/iq/a", "a"}},
+    {KeyForm::url, "./a", Kind::unmapped, Shape::plain, "", {"a", "./a"}},
     // What is no URL is unmapped, and all it may mean is kept.
     {KeyForm::url, "a/b", Kind::unmapped, Shape::plain, "", {"a/b"}},
     {KeyForm::url, "s3://iq/a", Kind::unmapped, Shape::uri, "", {"s3://iq/a", "a"}},
@@ -144,7 +157,7 @@ const Case kAutomatic[] = {
     {KeyForm::automatic, "a%2Bb+c", Kind::this_bucket, Shape::plain, "a%2Bb+c", {"a+b+c", "a+b c"}},
     {KeyForm::automatic, "/a", Kind::this_bucket, Shape::leading_slash, "a", {"/a"}},
     {KeyForm::automatic, "///a", Kind::this_bucket, Shape::leading_slash, "//a", {"///a", "a"}},
-    {KeyForm::automatic, "//host/a", Kind::this_bucket, Shape::leading_slash, "/host/a", {"//host/a", "host/a"}},
+    {KeyForm::automatic, "//host/a", Kind::this_bucket, Shape::leading_slash, "/host/a", {"//host/a", "host/a", "a"}},
     {KeyForm::automatic, "/", Kind::this_bucket, Shape::leading_slash, "/", {}},
     {KeyForm::automatic, "/iq/a", Kind::this_bucket, Shape::leading_slash, "iq/a", {"/iq/a", "a"}},
     {KeyForm::automatic, "old-iq/a", Kind::this_bucket, Shape::plain, "old-iq/a", {"a"}},
@@ -158,6 +171,35 @@ const Case kAutomatic[] = {
     {KeyForm::automatic, "s3://nowhere/a", Kind::unmapped, Shape::uri, "", {"s3://nowhere/a", "a"}},
     {KeyForm::automatic, "gopher://iq/a", Kind::unmapped, Shape::other, "", {"gopher://iq/a"}},
     {KeyForm::automatic, "a+b-c.1://x", Kind::unmapped, Shape::other, "", {"a+b-c.1://x", "a b-c.1://x"}},
+    // As `find . -print0` writes names.
+    {KeyForm::automatic, "./a/b", Kind::this_bucket, Shape::plain, "a/b", {"./a/b"}},
+    {KeyForm::automatic, "././a", Kind::this_bucket, Shape::plain, "a", {"././a"}},
+    {KeyForm::automatic, ".//a", Kind::this_bucket, Shape::plain, "a", {"/a", ".//a"}},
+    {KeyForm::automatic, "./a%20b", Kind::this_bucket, Shape::plain, "a%20b", {"a b", "./a%20b", "./a b"}},
+    {KeyForm::automatic, "./iq/a", Kind::this_bucket, Shape::plain, "iq/a", {"a", "./iq/a"}},
+    {KeyForm::automatic, "./", Kind::this_bucket, Shape::plain, "./", {}},
+    {KeyForm::automatic, ".", Kind::this_bucket, Shape::plain, ".", {}},
+    {KeyForm::automatic, "../a", Kind::this_bucket, Shape::plain, "../a", {}},
+    {KeyForm::automatic, ".a", Kind::this_bucket, Shape::plain, ".a", {}},
+    {KeyForm::automatic, "a/./b", Kind::this_bucket, Shape::plain, "a/./b", {}},
+    // As pages write URLs, which leave the scheme to their reader. The key it also may be stays the primary meaning.
+    {KeyForm::automatic, "//s3/iq/a", Kind::this_bucket, Shape::leading_slash, "/s3/iq/a", {"//s3/iq/a", "s3/iq/a", "a"}},
+    {KeyForm::automatic, "//user@IQ.s3:9000/a", Kind::this_bucket, Shape::leading_slash, "/user@IQ.s3:9000/a",
+     {"//user@IQ.s3:9000/a", "user@IQ.s3:9000/a", "a"}},
+    {KeyForm::automatic, "//old-iq.s3/a%2Fb#f", Kind::this_bucket, Shape::leading_slash, "/old-iq.s3/a%2Fb#f",
+     {"//old-iq.s3/a%2Fb#f", "old-iq.s3/a%2Fb#f", "//old-iq.s3/a/b#f", "/old-iq.s3/a/b#f", "old-iq.s3/a/b#f", "a/b", "a%2Fb", "a/b#f", "a%2Fb#f"}},
+    {KeyForm::automatic, "//CDN.example.com/media/a", Kind::this_bucket, Shape::leading_slash, "/CDN.example.com/media/a",
+     {"//CDN.example.com/media/a", "CDN.example.com/media/a", "a"}},
+    {KeyForm::automatic, "//cdn.example.com:443/media/a", Kind::this_bucket, Shape::leading_slash, "/cdn.example.com:443/media/a",
+     {"//cdn.example.com:443/media/a", "cdn.example.com:443/media/a", "a"}},
+    {KeyForm::automatic, "//cdn.example.com:80/media/a", Kind::this_bucket, Shape::leading_slash, "/cdn.example.com:80/media/a",
+     {"//cdn.example.com:80/media/a", "cdn.example.com:80/media/a", "media/a"}},
+    {KeyForm::automatic, "\t//s3/iq/a", Kind::this_bucket, Shape::plain, "\t//s3/iq/a", {"//s3/iq/a", "/s3/iq/a", "s3/iq/a", "a"}},
+    // Never unmapped, and another bucket's URL adds nothing.
+    {KeyForm::automatic, "//s3/audio/a", Kind::this_bucket, Shape::leading_slash, "/s3/audio/a", {"//s3/audio/a", "s3/audio/a"}},
+    {KeyForm::automatic, "//scratch.s3/a", Kind::this_bucket, Shape::leading_slash, "/scratch.s3/a", {"//scratch.s3/a", "scratch.s3/a"}},
+    {KeyForm::automatic, "//iq.s3", Kind::this_bucket, Shape::leading_slash, "/iq.s3", {"//iq.s3", "iq.s3"}},
+    {KeyForm::automatic, "//", Kind::this_bucket, Shape::leading_slash, "/", {"//"}},
     // No scheme begins with a digit or holds a blank, and "data:" has no "//".
     {KeyForm::automatic, "1a://x", Kind::this_bucket, Shape::plain, "1a://x", {}},
     {KeyForm::automatic, "a b://x", Kind::this_bucket, Shape::plain, "a b://x", {}},
@@ -217,6 +259,35 @@ TEST(Mapping, with_a_bucket_the_key_is_literal_first) {
   EXPECT_THAT(mapped.protecting, UnorderedElementsAre("a%20b", "/a b", "a b"));
 }
 
+TEST(Mapping, with_a_bucket_a_dot_and_a_slash_are_literal_first) {
+  const Mapped mapped = map(KeyForm::automatic, "./a", "iq");
+  EXPECT_EQ(mapped.primary, "./a");
+  EXPECT_THAT(mapped.protecting, ElementsAre("a"));
+}
+
+TEST(Mapping, a_url_without_a_scheme_is_served_by_a_base_url_of_either) {
+  MappingRules rules = rules_for(KeyForm::automatic);
+  rules.base_urls = {"http://plain.example.com/media"};
+  for (const char* value : {"//plain.example.com/media/a", "//plain.example.com:80/media/a"}) {
+    EXPECT_THAT(map(rules, value).protecting, ::testing::Contains("a")) << value;
+  }
+  EXPECT_THAT(map(rules, "//plain.example.com:443/media/a").protecting, ::testing::Not(::testing::Contains("a")));
+}
+
+// Invariant 4: what a URL means is kept, also where its scheme was left out.
+RC_GTEST_PROP(Mapping, a_url_without_a_scheme_keeps_all_that_it_means_with_one, (const std::string& tail)) {
+  const MappingRules rules = rules_for(KeyForm::automatic);
+  const auto start = *rc::gen::element(""s, "iq."s, "iq.s3/"s, "s3/iq/"s, "s3/old-iq//"s, "cdn.example.com/media/"s, "proxy.example.com/iq/"s, "audio."s);
+  const Mapped without = map(rules, "//" + start + tail);
+  RC_ASSERT(without.kind == Kind::this_bucket);
+  RC_ASSERT(without.primary == "/" + start + tail);
+  const Mapped with = map(rules, "https://" + start + tail);
+  if (with.kind != Kind::this_bucket) return;
+  Keys keys = with.protecting;
+  keys.push_back(with.primary);
+  for (const std::string& key : keys) RC_ASSERT(key == without.primary || std::count(without.protecting.begin(), without.protecting.end(), key) == 1);
+}
+
 TEST(Mapping, a_value_that_names_its_bucket_is_believed) {
   EXPECT_EQ(map(KeyForm::automatic, "s3://iq/a", "audio").primary, "a");
   EXPECT_EQ(map(KeyForm::automatic, "s3://iq/a", "").primary, "a");
@@ -246,10 +317,10 @@ TEST(Mapping, why_names_the_bucket_and_drives_no_terminal) {
 TEST(Mapping, megabytes_are_linear) {
   MappingRules rules = rules_for(KeyForm::automatic);
   rules.companions.push_back(CompanionTemplate::parse("{dir}/{stem}.x").value());
-  for (const std::string& piece : {"/"s, "%"s, "%2F"s, "+"s, " "s, "a"s, "a/"s, "iq/"s, "?"s, "\0"s}) {
+  for (const std::string& piece : {"/"s, "%"s, "%2F"s, "+"s, " "s, "a"s, "a/"s, "./"s, "iq/"s, "?"s, "\0"s}) {
     std::string value;
     while (value.size() < 2'000'000) value += piece;
-    for (const char* before : {"", "s3://", "s3://iq/", "http://", "http://s3/iq/", "http://iq."}) {
+    for (const char* before : {"", "s3://", "s3://iq/", "http://", "http://s3/iq/", "http://iq.", "//s3/iq/", "./"}) {
       EXPECT_NE(map(rules, before + value).kind, Kind::blank);
     }
   }
@@ -258,7 +329,7 @@ TEST(Mapping, megabytes_are_linear) {
 RC_GTEST_PROP(Mapping, what_it_promises_of_any_bytes, (const std::string& tail)) {
   MappingRules rules = rules_for(*rc::gen::element(KeyForm::automatic, KeyForm::key, KeyForm::uri, KeyForm::url, KeyForm::prefix));
   if (*rc::gen::arbitrary<bool>()) rules.companions.push_back(CompanionTemplate::parse("{dir}/{name}.x").value());
-  const auto start = *rc::gen::element(""s, "/"s, "s3://iq/"s, "s3://"s, "http://"s, "http://iq."s, "http://s3/iq/"s, "x://"s, " s3://iq/"s);
+  const auto start = *rc::gen::element(""s, "/"s, "./"s, "//"s, "//iq."s, "//s3/iq/"s, "s3://iq/"s, "s3://"s, "http://"s, "http://iq."s, "http://s3/iq/"s, "x://"s, " s3://iq/"s);
   const auto bucket = *rc::gen::element<std::optional<std::string_view>>(std::nullopt, "iq", "audio", "", "nowhere");
   const std::string value = start + tail;
   const Mapped mapped = map(rules, value, bucket);

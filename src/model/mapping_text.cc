@@ -89,6 +89,11 @@ std::string_view without_leading_slashes(std::string_view text) {
   return text.substr(std::min(text.find_first_not_of('/'), text.size()));
 }
 
+std::string_view without_leading_dots(std::string_view text) {
+  while (text.starts_with("./")) text.remove_prefix(2);
+  return text;
+}
+
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
@@ -98,7 +103,7 @@ std::string_view trimmed(std::string_view text) {
 UrlParts split_url(std::string_view url) {
   UrlParts parts;
   parts.scheme = scheme_of(url);
-  std::string_view rest = url.substr(parts.scheme.size() + 3);
+  std::string_view rest = url.substr(parts.scheme.empty() ? 2 : parts.scheme.size() + 3);
   const auto is_end = [](char c) { return c == '/' || c == '?' || c == '#'; };
   const auto end = static_cast<std::size_t>(std::find_if(rest.begin(), rest.end(), is_end) - rest.begin());
   std::string_view authority = rest.substr(0, end);
@@ -109,9 +114,11 @@ UrlParts split_url(std::string_view url) {
   const std::size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
   parts.host = authority.substr(0, colon);
   if (colon != std::string_view::npos) parts.port = authority.substr(colon + 1);
-  if (parts.port.empty()) parts.port = equals_ignoring_case(parts.scheme, "https") ? "443" : "80";
+  if (parts.port.empty() && !parts.scheme.empty()) parts.port = default_port(parts.scheme);
   return parts;
 }
+
+std::string_view default_port(std::string_view scheme) { return equals_ignoring_case(scheme, "https") ? "443" : "80"; }
 
 std::string_view path_of(std::string_view tail) { return tail.substr(0, std::min(tail.find('?'), tail.find('#'))); }
 

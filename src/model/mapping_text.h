@@ -31,6 +31,8 @@ bool is_http(std::string_view scheme);
 bool is_s3(std::string_view scheme);
 
 std::string_view without_leading_slashes(std::string_view text);
+// Without each "./" at the front, as `find .` writes it.
+std::string_view without_leading_dots(std::string_view text);
 // Without the ASCII blanks at both ends that a line-oriented tool or a sloppy hand leaves.
 std::string_view trimmed(std::string_view text);
 
@@ -38,11 +40,12 @@ std::string_view trimmed(std::string_view text);
 struct UrlParts {
   std::string_view scheme;
   std::string_view host;  // without userinfo and port
-  std::string_view port;  // the scheme's own where none is written
+  std::string_view port;  // the scheme's own where none is written; empty where there is no scheme either
   std::string_view tail;  // from the path's '/' to the end, query and fragment included
 };
-// `url` must start with http:// or https://.
+// `url` must start with http://, https:// or //.
 UrlParts split_url(std::string_view url);
+std::string_view default_port(std::string_view scheme);
 // `tail` without query and fragment.
 std::string_view path_of(std::string_view tail);
 

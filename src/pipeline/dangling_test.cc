@@ -63,6 +63,68 @@ TEST_F(Dangling, does_not_name_what_came_into_being_since) {
   EXPECT_THAT(found, ElementsAre("source 0|gone|gone"));
 }
 
+// Invariant 4: somebody may delete rows by what is named here.
+TEST_F(Dangling, names_no_row_that_has_an_object_by_a_further_meaning) {
+  bucket.add_source({"/a", "b%20c", "//host/raw/d", "/gone", "gone%20too"});
+  bucket.add_source({"/e"}, KeyForm::key);
+  for (const char* key : {"/a", "b c", "d", "e"}) bucket.put_old(key);
+  const auto& references = scanned();
+  ASSERT_TRUE(visit(bucket.store, bucket.bindings(), references));
+  EXPECT_THAT(found, ElementsAre("source 0|/gone|gone", "source 0|gone%20too|gone%20too"));
+}
+
+TEST_F(Dangling, a_row_that_has_its_object_hides_no_other_row_of_that_key) {
+  bucket.add_source({"/a", "a", "/a"});
+  bucket.put_old("/a");
+  const auto& references = scanned();
+  ASSERT_TRUE(visit(bucket.store, bucket.bindings(), references));
+  EXPECT_THAT(found, ElementsAre("source 0|a|a"));
+}
+
+TEST_F(Dangling, an_object_that_is_a_companion_alone_is_not_what_the_row_names) {
+  bucket.add_source({"a.npy"});
+  bucket.policy.sources[0].mapping.companions.push_back(CompanionTemplate::parse("{stem}.json").value());
+  bucket.put_old("a.json");
+  const auto& references = scanned();
+  ASSERT_TRUE(visit(bucket.store, bucket.bindings(), references));
+  EXPECT_THAT(found, ElementsAre("source 0|a.npy|a.npy"));
+}
+
+TEST_F(Dangling, reads_a_row_together_with_its_bucket) {
+  bucket.add_source({}).data().rows.push_back({"/a", "raw"});
+  bucket.put_old("a");
+  const auto& references = scanned();
+  ASSERT_TRUE(visit(bucket.store, bucket.bindings(), references));
+  EXPECT_THAT(found, IsEmpty());
+}
+
+TEST_F(Dangling, asks_once_for_an_object_that_many_rows_mean) {
+  bucket.add_source(std::vector<std::string>(50, "/a"));
+  bucket.put_old("/a");
+  const auto& references = scanned();
+  FaultyStore store(bucket.store, {});
+  ASSERT_TRUE(visit(store, bucket.bindings(), references));
+  EXPECT_THAT(found, IsEmpty());
+  EXPECT_EQ(store.calls(), 2U);
+}
+
+// Invariant 4: a store that takes no such name does not say that there is no object.
+TEST_F(Dangling, leaves_out_a_row_of_which_a_further_meaning_cannot_be_asked_for) {
+  class Picky final : public FaultyStore {
+   public:
+    explicit Picky(ObjectStore& inner) : FaultyStore(inner, {}) {}
+    Result<ObjectMeta> head(const ObjectKey& key) override {
+      if (key.bytes() == "a\xff") return Error{ErrorCode::invalid_argument, "no such names here"};
+      return FaultyStore::head(key);
+    }
+  };
+  bucket.add_source({"a%ff", "gone"});
+  const auto& references = scanned();
+  Picky store(bucket.store);
+  ASSERT_TRUE(visit(store, bucket.bindings(), references));
+  EXPECT_THAT(found, ElementsAre("source 0|gone|gone"));
+}
+
 TEST_F(Dangling, names_no_row_that_the_snapshot_did_not_see) {
   auto& source = bucket.add_source({"gone"});
   const auto& references = scanned();

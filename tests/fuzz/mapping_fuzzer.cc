@@ -66,6 +66,26 @@ void check_spellings(const MappingRules& rules, std::string_view key, std::strin
   }
 }
 
+// A page leaves the scheme of a URL to its reader; `find .` puts "./" before each name.
+void check_automatic(MappingRules rules, std::string_view value) {
+  rules.as = KeyForm::automatic;
+  Mapped plain;
+  map_reference(rules, {value, std::nullopt}, plain);
+  Mapped other;
+  if (value.starts_with("//")) {
+    check(plain.kind == Mapped::Kind::this_bucket, "a URL without a scheme is never unmapped");
+    map_reference(rules, {"https:" + std::string(value), std::nullopt}, other);
+    if (other.kind == Mapped::Kind::this_bucket) {
+      check(holds(plain, other.primary), "a URL means the same key without its scheme");
+      for (const std::string& key : other.protecting) check(holds(plain, key), "a URL keeps the same keys without its scheme");
+    }
+  }
+  if (plain.shape != heimdall::Shape::plain && plain.shape != heimdall::Shape::leading_slash) return;
+  map_reference(rules, {"./" + std::string(value), std::nullopt}, other);
+  check(value.find_first_not_of("./") == std::string_view::npos || other.primary == plain.primary, "\"./\" before a name changes no meaning");
+  check(holds(other, "./" + std::string(value)), "\"./\" before a name may be meant");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -86,6 +106,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::string> keys = mapped.protecting;
   if (!mapped.primary.empty()) keys.push_back(mapped.primary);
   for (const std::string& key : keys) check_spellings(rules, key, value);
+
+  check_automatic(rules, value);
 
   std::string once;
   std::string twice;
