@@ -72,6 +72,12 @@ TEST_F(PostgresRead, values_that_are_no_names_are_refused) {
   EXPECT_THAT(error("SELECT '{\"a\": \"k\"}'::jsonb").hint, HasSubstr("json: values"));
   EXPECT_EQ(error("SELECT ROW(1, 'a')").code, ErrorCode::invalid_argument);
   EXPECT_EQ(error("SELECT f FROM files f").code, ErrorCode::invalid_argument);
+  EXPECT_THAT(error("SELECT 'k:1'::tsvector").message, HasSubstr("tsvector"));
+  if (!values("SELECT name FROM pg_available_extensions WHERE name = 'hstore'").empty()) {
+    run("CREATE EXTENSION hstore");
+    EXPECT_THAT(error("SELECT 'a=>k'::hstore").hint, HasSubstr("svals"));
+    EXPECT_THAT(values("SELECT svals('a=>k'::hstore)"), ElementsAre("k"));
+  }
   EXPECT_THAT(values("SELECT unnest(ARRAY['a', 'b'])"), ElementsAre("a", "b"));
 }
 

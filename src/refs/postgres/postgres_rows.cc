@@ -31,8 +31,9 @@ Result<void> check_type(Connection& connection, const Column& column, const std:
                    "add `json: values` (every string in it) or `json: \"$.path\"` to this reference, or select a text with ->>");
   }
   const Parameter parameters[] = {text_parameter(std::to_string(column.type))};
-  TRY_ASSIGN(const Table type, connection.query("SELECT format_type(oid, NULL), typcategory FROM pg_type WHERE oid = $1::oid", parameters, wait));
+  TRY_ASSIGN(const Table type, connection.query("SELECT format_type(oid, NULL), typcategory, typname FROM pg_type WHERE oid = $1::oid", parameters, wait));
   const std::string category = type.empty() ? "" : type[0].at(1).value_or("");
+  const std::string type_name = type.empty() ? "" : type[0].at(2).value_or("");  // an extension's type has another oid in each database
   if (category == "A") {
     return refused(connection, format("the column '{}' is an array, {}: its text names no object", name, type[0][0].value_or("?")),
                    "select its elements: unnest(column)");
@@ -40,6 +41,12 @@ Result<void> check_type(Connection& connection, const Column& column, const std:
   if (category == "C" || category == "R" || category == "P") {
     return refused(connection, format("the column '{}' is of type {}: its text names no object", name, type[0][0].value_or("?")),
                    "select the part of it that names the object");
+  }
+  if (type_name == "hstore") {
+    return refused(connection, format("the column '{}' is an hstore: its text names no object", name), "select a value of it, column -> 'name', or all: svals(column)");
+  }
+  if (type_name == "tsvector") {
+    return refused(connection, format("the column '{}' is a tsvector: its text names no object", name), "select the text that it was made from");
   }
   return {};
 }

@@ -27,7 +27,7 @@ struct RowShape {
 };
 
 // One column of any name, or two named key and bucket. invalid_argument for others, and for types whose text is no name: arrays,
-// composites and ranges, and JSON without a selector.
+// composites and ranges, hstore and tsvector, and JSON without a selector.
 Result<RowShape> shape_of(Connection& connection, const Description& description, const std::optional<JsonSelector>& json, const Wait& wait);
 
 // Hands over the rows of one query. bytea is taken as its bytes, char(n) without the blanks that fill it up (PostgreSQL's own
