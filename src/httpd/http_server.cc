@@ -46,10 +46,20 @@ constexpr std::size_t kStreamBlock = std::size_t{16} << 10;
 
 std::string_view reason(int status) { return MHD_get_reason_phrase_for(static_cast<unsigned>(status)); }
 
+std::string_view hint_for(int status) {
+  switch (status) {
+    case 400: return "send HTTP/1.1 as RFC 9112 has it, with whatever is special in a path or query percent-encoded, and no %00";
+    case 413: return "send a smaller body";
+    case 431: return "send fewer or shorter headers, or a shorter query";
+    case 503: return "ask again when it is back";
+    default: return "ask again; if it stays so, please report it";
+  }
+}
+
 // `why` is ours and has nothing to escape.
 ServerResponse problem(int status, std::string_view why) {
   return ServerResponse::text(status, "application/problem+json",
-                              format(R"({{"type":"about:blank","title":"{}","status":{},"detail":"{}"}})", reason(status), status, why));
+                              format(R"({{"type":"about:blank","title":"{}","status":{},"detail":"{}","hint":"{}"}})", reason(status), status, why, hint_for(status)));
 }
 
 unsigned allowed_connections(unsigned wanted) {
