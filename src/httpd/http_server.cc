@@ -62,6 +62,8 @@ ServerResponse problem(int status, std::string_view why) {
                               format(R"({{"type":"about:blank","title":"{}","status":{},"detail":"{}","hint":"{}"}})", reason(status), status, why, hint_for(status)));
 }
 
+constexpr std::string_view kBodyTooLarge = "the body is too large";
+
 unsigned allowed_connections(unsigned wanted) {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return std::max(wanted, 1U);
@@ -403,7 +405,7 @@ std::optional<Refusal> HttpServer::Impl::read_head_of(Connection& connection, co
   auto judged = judge_head(*lines, http_version, target->authority);
   if (const Refusal* const refusal = std::get_if<Refusal>(&judged)) return *refusal;
   connection.head = std::get<RequestHead>(std::move(judged));
-  if (connection.head.content_length > options_.max_body_bytes) return Refusal{.status = 413, .why = "the body is too large"};
+  if (connection.head.content_length > options_.max_body_bytes) return Refusal{.status = 413, .why = kBodyTooLarge};
   if (phase_ != ServerPhase::serving) return Refusal{.status = 503, .why = "the server is stopping"};
 
   connection.request.method = std::strcmp(method, "HEAD") == 0 ? "GET" : method;
@@ -430,8 +432,10 @@ MHD_Result HttpServer::Impl::read(Connection& connection, const char* method, co
       if (*size > 0) {
         if (connection.request.body.size() + *size > options_.max_body_bytes) {
           // libmicrohttpd takes no answer in the middle of a body, and has sent nothing yet.
-          constexpr std::string_view kTooLarge = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-          ::send(connection.fd, kTooLarge.data(), kTooLarge.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+          const ServerResponse refusal = problem(413, kBodyTooLarge);
+          const std::string text = format("HTTP/1.1 413 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{}",
+                                          reason(413), refusal.content_type, refusal.body->size(), *refusal.body);
+          ::send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
           return MHD_NO;
         }
         connection.request.body.append(data, std::exchange(*size, 0));

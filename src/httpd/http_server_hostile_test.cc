@@ -197,6 +197,12 @@ TEST(HostileRequestTest, with_chunks_without_end_is_cut_off) {
   const auto answer = polite.answer();
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->status, 413);
+  TestClient told_before(served.port());
+  told_before.say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\nExpect: 100-continue\r\n\r\n");
+  const auto other = told_before.answer();
+  ASSERT_TRUE(other);
+  EXPECT_EQ(answer->body, other->body) << "the same 413, however the length was told";
+  EXPECT_THAT(answer->head, HasSubstr("Content-Type: application/problem+json\r\n"));
 }
 
 TEST(HostileRequestTest, is_told_what_is_wrong_and_what_to_do) {
