@@ -145,6 +145,7 @@ def test_what_goes_wrong_is_documented_too(world, service):
     service.post("/api/v1/runs", {"task": "stats"}, token=None).expect(401)
     service.post("/api/v1/runs", {"task": "stats"}, token="wrong").expect(401)
     service.post("/api/v1/runs", {"task": "stats"}, headers={"Sec-Fetch-Site": "cross-site"}).expect(403)
+    service.post("/api/v1/runs", {"task": "stats"}, headers={"Origin": "http://evil.example"}).expect(403)
     service.post("/api/v1/plans", {"accept": ["nonsense"]}).expect(422)
     service.get("/api/v1/runs", headers={"Host": "evil.example"}).expect(421)
     for path in (f"/api/v1/runs/{UNKNOWN}", f"/api/v1/plans/{UNKNOWN}"):
