@@ -56,6 +56,12 @@ Passed passed_until(const Timing& timing, Timestamp first, Timestamp now) {
 
 LogField text_field(std::string_view name, std::string value) { return {name, std::move(value)}; }
 
+// Whether a mark was set by a clock that was ahead. Of a small step back it may keep one due time from coming twice; one that would silence a schedule for longer
+// is not believed.
+bool is_of_wrong_clock(const Timing& timing, Timestamp mark, Timestamp now) {
+  return mark > now && (mark > now + kLongestStepBack || timing.next_after(timing.next_after(now)) <= mark);
+}
+
 // A schedule of working days rests at the weekend: one week shows the longest pause of most.
 std::chrono::nanoseconds longest_interval(const Timing& timing, Timestamp now) {
   constexpr int kRuns = 8;
@@ -137,11 +143,9 @@ bool Agenda::prepare(Entry& entry, Timestamp now) {
     if (++entry.looks_for_mark < kLooksForMark) return false;
   }
   entry.is_ready = true;
-  if (mark && *mark && **mark <= now + kLongestStepBack) {
-    entry.last_due = **mark;
-  }
+  if (mark) entry.last_due = *mark;
+  aim_from(entry, now);
   entry.missed_one = entry.last_due && entry.schedule.timing.next_after(*entry.last_due) <= now;
-  aim(entry, std::max(now, entry.last_due.value_or(now)));
   log_next(entry);
   return true;
 }
@@ -152,9 +156,20 @@ void Agenda::log_next(const Entry& entry) {
 }
 
 void Agenda::notice_step_back(Entry& entry, Timestamp now) {
-  if (entry.last_due && *entry.last_due > now + kLongestStepBack) entry.last_due.reset();
   if (entry.retry_at) entry.retry_at = std::min(*entry.retry_at, now + entry.backoff);
+  if (entry.due > now) aim_from(entry, now);  // else it is due, and only its jitter waits
+}
+
+// The mark in the state stays until the next run begins.
+void Agenda::aim_from(Entry& entry, Timestamp now) {
+  std::optional<Timestamp> wrong;
+  if (entry.last_due && is_of_wrong_clock(entry.schedule.timing, *entry.last_due, now)) wrong = std::exchange(entry.last_due, std::nullopt);
   aim(entry, std::max(now, entry.last_due.value_or(now)));
+  if (!wrong) return;
+  log_.warning("schedule.clock",
+               format("schedule '{}' ran last for {}, which is yet to come: the clock was ahead; it goes on from now, and is due next at {}",
+                      entry.schedule.name, rfc3339(*wrong), rfc3339(entry.due)),
+               {{"schedule", entry.schedule.name}, text_field("last_due", rfc3339(*wrong)), text_field("next", rfc3339(entry.due))});
 }
 
 void Agenda::make_up(Entry& entry, Timestamp now) {
@@ -295,7 +310,7 @@ void Agenda::replace(std::vector<Schedule> schedules, Timestamp now) {
     } else {
       entry.retry_at.reset();
       entry.is_ready = true;
-      aim(entry, std::max(now, entry.last_due.value_or(now)));
+      aim_from(entry, now);
       log_next(entry);
     }
   }

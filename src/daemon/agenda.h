@@ -57,8 +57,8 @@ struct ScheduleState {
 //   service does so at each start.
 // - A due time that finds the run before of the same schedule still waiting or under way is skipped and counted. Different schedules that are due together run
 //   one after the other, in the order of the configuration.
-// - A clock that is stepped forward over several due times makes one run; one that is stepped back makes none twice. (One that is set back by more than two
-//   days was wrong before: from then on it counts.)
+// - A clock that is stepped forward over several due times makes one run; one that is stepped back a little makes none twice: one due time is left out. One that
+//   is stepped back over two due times, or more than two days, was wrong before: from then on it counts, and a warning says so.
 // - After a run that failed for a reason that may pass (a store or database away, throttled or locked, in doubt) it is tried again, at most three times, with backoff, until
 //   the next due time.
 class Agenda {
@@ -90,6 +90,7 @@ class Agenda {
   void retry(Entry& entry);
   void save_mark(Entry& entry, Timestamp until);
   void log_next(const Entry& entry);
+  void aim_from(Entry& entry, Timestamp now);  // unless it is of a wrong clock, after what was taken care of
   void aim(Entry& entry, Timestamp after) const;
 
   std::vector<Entry> entries_;

@@ -180,11 +180,12 @@ TEST_F(AgendaTest, a_clock_stepped_back_runs_nothing_twice) {
   Agenda agenda = this->agenda({{.name = "nightly", .timing = cron("0 3 * * *")}, {.name = "hourly", .timing = every(1h)}});
   pass(agenda, at("2026-11-26T02:30:00Z"), at("2026-11-26T03:30:00Z"));
   started_.clear();
-  pass(agenda, at("2026-11-25T02:30:00Z"), at("2026-11-26T03:59:00Z"));
+  pass(agenda, at("2026-11-26T02:30:00Z"), at("2026-11-26T03:59:00Z"));
   EXPECT_THAT(started_, IsEmpty()) << "all of it has been run";
   pass(agenda, at("2026-11-26T04:00:00Z"), at("2026-11-27T03:30:00Z"));
   EXPECT_EQ(started_.front(), "schedule hourly 2026-11-26T04:00:00Z");
   EXPECT_EQ(std::count(started_.begin(), started_.end(), "schedule nightly 2026-11-27T03:00:00Z"), 1);
+  EXPECT_THAT(log_.of("schedule.clock"), IsEmpty());
 }
 
 TEST_F(AgendaTest, a_small_step_back_just_after_a_run_does_not_repeat_it) {
@@ -192,6 +193,82 @@ TEST_F(AgendaTest, a_small_step_back_just_after_a_run_does_not_repeat_it) {
   pass(agenda, at("2026-11-26T02:59:00Z"), at("2026-11-26T03:00:00Z"));
   pass(agenda, at("2026-11-26T02:59:59Z"), at("2026-11-26T03:10:00Z"));
   EXPECT_THAT(started_, SizeIs(1));
+}
+
+TEST_F(AgendaTest, a_clock_that_was_a_day_ahead_does_not_silence_an_hourly_schedule_for_a_day) {
+  Agenda agenda = this->agenda({{.name = "hourly", .timing = every(1h)}});
+  pass(agenda, at("2026-11-26T17:30:00Z"), at("2026-11-26T18:30:00Z"));
+  started_.clear();
+  pass(agenda, at("2026-11-25T18:31:00Z"), at("2026-11-25T20:30:00Z"));
+  EXPECT_THAT(started_, ElementsAre("schedule hourly 2026-11-25T19:00:00Z", "schedule hourly 2026-11-25T20:00:00Z"));
+  EXPECT_EQ(state(agenda).last_due, at("2026-11-25T20:00:00Z"));
+  EXPECT_EQ(state(agenda).missed, 0U);
+  EXPECT_EQ(marks_.marks["hourly"], at("2026-11-25T20:00:00Z"));
+  const auto lines = log_.of("schedule.clock");
+  ASSERT_THAT(lines, SizeIs(1)) << "said once";
+  EXPECT_EQ(lines.front().fields.at("schedule"), "hourly");
+  EXPECT_EQ(lines.front().fields.at("last_due"), "2026-11-26T18:00:00Z");
+  EXPECT_EQ(lines.front().fields.at("next"), "2026-11-25T19:00:00Z");
+}
+
+TEST_F(AgendaTest, one_due_time_at_most_is_left_out_after_a_step_back) {
+  for (const auto& [back_to, runs] : std::map<std::string, std::size_t>{{"2026-11-25T04:00:00Z", 0}, {"2026-11-25T02:00:00Z", 2}}) {
+    Agenda agenda = this->agenda({{.name = "nightly", .timing = cron("0 3 * * *")}});
+    pass(agenda, at("2026-11-26T02:30:00Z"), at("2026-11-26T03:30:00Z"));
+    started_.clear();
+    pass(agenda, at(back_to), at("2026-11-26T04:00:00Z"));
+    EXPECT_THAT(started_, SizeIs(runs)) << back_to;
+    marks_.marks.clear();
+  }
+}
+
+TEST_F(AgendaTest, a_mark_of_a_clock_that_was_ahead_does_not_silence_a_schedule_after_a_restart) {
+  marks_.marks["hourly"] = at("2026-11-26T18:00:00Z");
+  Agenda agenda = this->agenda({{.name = "hourly", .timing = every(1h)}});
+  pass(agenda, at("2026-11-25T18:30:00Z"), at("2026-11-25T19:30:00Z"));
+  EXPECT_THAT(started_, ElementsAre("schedule hourly 2026-11-25T19:00:00Z"));
+  EXPECT_THAT(log_.of("schedule.clock"), SizeIs(1));
+  EXPECT_EQ(marks_.marks["hourly"], at("2026-11-25T19:00:00Z"));
+  Agenda restarted = this->agenda({{.name = "hourly", .timing = every(1h)}});
+  pass(restarted, at("2026-11-25T19:31:00Z"), at("2026-11-25T19:40:00Z"));
+  EXPECT_THAT(started_, SizeIs(1));
+  EXPECT_THAT(log_.of("schedule.clock"), SizeIs(1)) << "the mark is of this clock now";
+}
+
+TEST_F(AgendaTest, a_mark_just_ahead_at_the_start_is_believed) {
+  marks_.marks["hourly"] = at("2026-11-25T19:00:00Z");
+  Agenda agenda = this->agenda({{.name = "hourly", .timing = every(1h)}});
+  pass(agenda, at("2026-11-25T18:59:00Z"), at("2026-11-25T19:30:00Z"));
+  EXPECT_THAT(started_, IsEmpty());
+  EXPECT_EQ(state(agenda).next, at("2026-11-25T20:00:00Z"));
+  EXPECT_THAT(log_.of("schedule.clock"), IsEmpty());
+}
+
+TEST_F(AgendaTest, a_denser_timing_taken_up_after_a_step_back_runs_from_now_on) {
+  Agenda agenda = this->agenda({{.name = "stats", .timing = every(1h)}});
+  pass(agenda, at("2026-11-25T17:30:00Z"), at("2026-11-25T18:00:00Z"));
+  tick(agenda, at("2026-11-25T17:10:00Z"));
+  started_.clear();
+  agenda.replace({{.name = "stats", .timing = every(1min)}}, now_);
+  pass(agenda, now_, at("2026-11-25T17:11:00Z"));
+  EXPECT_THAT(started_, SizeIs(1));
+  EXPECT_THAT(log_.of("schedule.clock"), SizeIs(1));
+}
+
+TEST_F(AgendaTest, a_run_is_tried_again_soon_though_the_clock_was_ahead_when_it_failed) {
+  runs_end_ = false;
+  Agenda agenda = this->agenda({{.name = "hourly", .timing = every(1h), .jitter = 10min}});
+  pass(agenda, at("2026-11-26T17:30:00Z"), at("2026-11-26T18:10:00Z"));
+  end_runs(agenda, unavailable());
+  ASSERT_TRUE(state(agenda).retry_at.has_value());
+  started_.clear();
+  pass(agenda, at("2026-11-25T18:15:00Z"), at("2026-11-25T18:17:00Z"));
+  EXPECT_THAT(started_, SizeIs(1));
+  EXPECT_EQ(state(agenda).retried, 1U);
+  end_runs(agenda, outcome_of(RunStatus::success));
+  const Timestamp next = state(agenda).next;
+  EXPECT_GE(next, at("2026-11-25T19:00:00Z"));
+  EXPECT_LT(next, at("2026-11-25T19:10:00Z"));
 }
 
 TEST_F(AgendaTest, a_clock_that_was_wrong_by_years_does_not_silence_a_schedule) {
@@ -389,6 +466,16 @@ TEST_F(AgendaTest, jitter_is_bounded_and_the_same_for_the_same_seed) {
   std::set<std::chrono::nanoseconds> offsets;
   for (const Timestamp run : runs[0]) offsets.insert(run - std::chrono::floor<std::chrono::hours>(run));
   EXPECT_GT(offsets.size(), 40U);
+}
+
+TEST_F(AgendaTest, a_step_back_while_jitter_keeps_a_run_waiting_does_not_lose_it) {
+  Agenda agenda = this->agenda({{.name = "nightly", .timing = cron("0 3 * * *"), .jitter = 2h}});
+  tick(agenda, at("2026-11-26T02:59:00Z"));
+  const Timestamp starts = state(agenda).next;
+  ASSERT_GT(starts, at("2026-11-26T03:02:00Z"));
+  tick(agenda, at("2026-11-26T03:02:00Z"));
+  pass(agenda, at("2026-11-26T03:01:00Z"), at("2026-11-26T06:00:00Z"));
+  EXPECT_THAT(started_, ElementsAre("schedule nightly " + rfc3339(starts)));
 }
 
 TEST_F(AgendaTest, jitter_never_reaches_the_next_due_time) {

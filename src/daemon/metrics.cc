@@ -31,15 +31,21 @@ void note_latest(std::optional<Timestamp>& latest, Timestamp time) {
   if (time != Timestamp{} && (!latest || *latest < time)) latest = time;
 }
 
-void note(LastTimes& last, const Attempts& attempts) {
+void note_any(LastTimes& last, const Attempts& attempts) {
   note_latest(last.attempt, attempts.last_attempt);
   if (attempts.last_success) note_latest(last.success, *attempts.last_success);
 }
 
-void note(RunCounts& runs, const Attempts& attempts) {
-  if (const auto at = runs.tasks.find(attempts.command); at != runs.tasks.end()) note(at->second.last, attempts);
+// It has just ended: also if the clock was set back since the one before.
+void note_newest(LastTimes& last, const Attempts& attempts) {
+  if (attempts.last_attempt != Timestamp{}) last.attempt = attempts.last_attempt;
+  if (attempts.last_success) last.success = attempts.last_success;
+}
+
+void note(RunCounts& runs, const Attempts& attempts, void (&note_in)(LastTimes&, const Attempts&)) {
+  if (const auto at = runs.tasks.find(attempts.command); at != runs.tasks.end()) note_in(at->second.last, attempts);
   const std::string_view trigger = attempts.trigger;
-  if (trigger.starts_with(kScheduleTrigger)) note(runs.schedules[std::string(trigger.substr(kScheduleTrigger.size()))], attempts);
+  if (trigger.starts_with(kScheduleTrigger)) note_in(runs.schedules[std::string(trigger.substr(kScheduleTrigger.size()))], attempts);
 }
 
 }  // namespace
@@ -58,7 +64,7 @@ Metrics::~Metrics() = default;
 
 void Metrics::restore(std::span<const Attempts> all) {
   auto runs = state_->runs.lock();
-  for (const Attempts& attempts : all) note(*runs, attempts);
+  for (const Attempts& attempts : all) note(*runs, attempts, note_any);
 }
 
 void Metrics::run_began(const RunRequest&, const std::string&) {}
@@ -82,7 +88,7 @@ void Metrics::run_ended(const RunRequest& request, const RunOutcome& outcome) {
   ++task.ended.at(static_cast<std::size_t>(report.status));
   if (report.completed_at && report.started_at != Timestamp{}) task.took.add(*report.completed_at - report.started_at);
   const bool well = report.status == RunStatus::success;
-  note(*runs, {std::string(to_string(request.task)), request.trigger, report.started_at, well ? report.completed_at : std::nullopt});
+  note(*runs, {std::string(to_string(request.task)), request.trigger, report.started_at, well ? report.completed_at : std::nullopt}, note_newest);
   for (const Refusal& refusal : outcome.refusals) ++runs->guard_refusals.at(static_cast<std::size_t>(refusal.guard));
 }
 

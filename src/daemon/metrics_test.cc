@@ -212,6 +212,17 @@ TEST_F(MetricsTest, counts_runs_by_how_they_ended_and_when) {
   EXPECT_EQ(samples.at(R"(heimdall_storage_run_duration_seconds_count{task="stats"})"), "2");
 }
 
+TEST_F(MetricsTest, the_last_success_is_that_of_the_last_run_also_if_the_clock_was_set_back) {
+  metrics_.run_ended(request_of(Task::cleanup, "schedule nightly"), ended(RunStatus::success, kNow + 24h, kNow + 25h));
+  metrics_.run_ended(request_of(Task::cleanup, "schedule nightly"), ended(RunStatus::success));
+  MetricsView view = view_of({photos()});
+  view.schedules = {nightly()};
+  const auto samples = this->samples(view);
+  EXPECT_EQ(samples.at(R"(heimdall_storage_last_success_timestamp_seconds{task="cleanup"})"), "1795392376");
+  EXPECT_EQ(samples.at(R"(heimdall_storage_schedule_last_success_timestamp_seconds{schedule="nightly"})"), "1795392376");
+  EXPECT_EQ(samples.at(R"(heimdall_storage_schedule_last_attempt_timestamp_seconds{schedule="nightly"})"), "1795392256");
+}
+
 TEST_F(MetricsTest, a_restart_does_not_look_like_a_first_start) {
   const std::vector<Attempts> history = {{"scan", "command line", kNow, kNow},
                                          {"cleanup", "schedule nightly", kNow - 24h, kNow - 47h},

@@ -46,11 +46,23 @@ constexpr std::size_t kStreamBlock = std::size_t{16} << 10;
 
 std::string_view reason(int status) { return MHD_get_reason_phrase_for(static_cast<unsigned>(status)); }
 
+std::string_view hint_for(int status) {
+  switch (status) {
+    case 400: return "send HTTP/1.1 as RFC 9112 has it, with whatever is special in a path or query percent-encoded, and no %00";
+    case 413: return "send a smaller body";
+    case 431: return "send fewer or shorter headers, or a shorter query";
+    case 503: return "ask again when it is back";
+    default: return "ask again; if it stays so, please report it";
+  }
+}
+
 // `why` is ours and has nothing to escape.
 ServerResponse problem(int status, std::string_view why) {
   return ServerResponse::text(status, "application/problem+json",
-                              format(R"({{"type":"about:blank","title":"{}","status":{},"detail":"{}"}})", reason(status), status, why));
+                              format(R"({{"type":"about:blank","title":"{}","status":{},"detail":"{}","hint":"{}"}})", reason(status), status, why, hint_for(status)));
 }
+
+constexpr std::string_view kBodyTooLarge = "the body is too large";
 
 unsigned allowed_connections(unsigned wanted) {
   rlimit files{};
@@ -393,7 +405,7 @@ std::optional<Refusal> HttpServer::Impl::read_head_of(Connection& connection, co
   auto judged = judge_head(*lines, http_version, target->authority);
   if (const Refusal* const refusal = std::get_if<Refusal>(&judged)) return *refusal;
   connection.head = std::get<RequestHead>(std::move(judged));
-  if (connection.head.content_length > options_.max_body_bytes) return Refusal{.status = 413, .why = "the body is too large"};
+  if (connection.head.content_length > options_.max_body_bytes) return Refusal{.status = 413, .why = kBodyTooLarge};
   if (phase_ != ServerPhase::serving) return Refusal{.status = 503, .why = "the server is stopping"};
 
   connection.request.method = std::strcmp(method, "HEAD") == 0 ? "GET" : method;
@@ -420,8 +432,10 @@ MHD_Result HttpServer::Impl::read(Connection& connection, const char* method, co
       if (*size > 0) {
         if (connection.request.body.size() + *size > options_.max_body_bytes) {
           // libmicrohttpd takes no answer in the middle of a body, and has sent nothing yet.
-          constexpr std::string_view kTooLarge = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-          ::send(connection.fd, kTooLarge.data(), kTooLarge.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+          const ServerResponse refusal = problem(413, kBodyTooLarge);
+          const std::string text = format("HTTP/1.1 413 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{}",
+                                          reason(413), refusal.content_type, refusal.body->size(), *refusal.body);
+          ::send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
           return MHD_NO;
         }
         connection.request.body.append(data, std::exchange(*size, 0));

@@ -103,6 +103,7 @@ TEST(DeferredAnswerTest, is_500_if_the_handler_lets_go_or_throws) {
     ASSERT_TRUE(answer) << path;
     EXPECT_EQ(answer->status, 500);
     EXPECT_THAT(answer->body, HasSubstr(R"("status":500)"));
+    EXPECT_THAT(answer->body, HasSubstr(R"("hint":")"));
     EXPECT_THAT(answer->body, ::testing::Not(HasSubstr("secret")));
   }
 }

@@ -197,6 +197,33 @@ TEST(HostileRequestTest, with_chunks_without_end_is_cut_off) {
   const auto answer = polite.answer();
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->status, 413);
+  TestClient told_before(served.port());
+  told_before.say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\nExpect: 100-continue\r\n\r\n");
+  const auto other = told_before.answer();
+  ASSERT_TRUE(other);
+  EXPECT_EQ(answer->body, other->body) << "the same 413, however the length was told";
+  EXPECT_THAT(answer->head, HasSubstr("Content-Type: application/problem+json\r\n"));
+}
+
+TEST(HostileRequestTest, is_told_what_is_wrong_and_what_to_do) {
+  HttpServerOptions options;
+  options.max_body_bytes = 10;
+  Served served(options);
+  const std::vector<std::pair<int, std::string>> requests = {
+      {400, "GET /?a=%00 HTTP/1.1\r\nHost: h\r\n\r\n"},
+      {413, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n"},
+      {431, "GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(33'000, 'x') + "\r\n\r\n"},
+  };
+  for (const auto& [status, request] : requests) {
+    TestClient client(served.port());
+    client.say(request);
+    const auto answer = client.answer();
+    ASSERT_TRUE(answer) << status;
+    EXPECT_EQ(answer->status, status);
+    EXPECT_THAT(answer->head, HasSubstr("Content-Type: application/problem+json\r\n")) << status;
+    EXPECT_THAT(answer->body, HasSubstr("\"detail\":\"the ")) << status;
+    EXPECT_THAT(answer->body, HasSubstr("\"hint\":\"send ")) << status;
+  }
 }
 
 TEST(HostileRequestTest, that_says_less_than_it_sends_ends_at_its_length) {

@@ -1,6 +1,7 @@
 #include "io/sqlite.h"
 
 #include <sqlite3.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <limits>
@@ -12,6 +13,16 @@
 namespace heimdall::sqlite {
 
 namespace {
+
+constexpr std::string_view kFreeSpace = "free some space on that file system, then run the command again";
+constexpr std::uint64_t kLittleRoom = std::uint64_t{64} << 10;  // the file that connections share takes 32 KiB, the log some pages
+
+// What SQLite cannot write for lack of room is not always SQLITE_FULL: a file that it maps is "disk I/O error".
+bool is_out_of_room(sqlite3* db) {
+  const char* const file = db != nullptr ? sqlite3_db_filename(db, "main") : nullptr;
+  struct statvfs disk {};
+  return file != nullptr && *file != '\0' && statvfs(file, &disk) == 0 && std::uint64_t{disk.f_bavail} * disk.f_frsize < kLittleRoom;
+}
 
 Error to_error(sqlite3* db, int code, std::string_view what) {
   if (code == SQLITE_NOMEM) throw std::bad_alloc();
@@ -31,8 +42,15 @@ Error to_error(sqlite3* db, int code, std::string_view what) {
     case SQLITE_READONLY: error.code = ErrorCode::permission_denied; break;
     case SQLITE_INTERRUPT: error.code = ErrorCode::cancelled; break;
     case SQLITE_ERROR: error.code = ErrorCode::invalid_argument; break;
-    case SQLITE_IOERR: error.hint = "look at the disk and at the kernel's log"; break;
-    case SQLITE_FULL: error.hint = "free some space on that file system, then run the command again"; break;
+    case SQLITE_IOERR:
+      if (is_out_of_room(db)) {
+        error.message += " (its file system is full)";
+        error.hint = kFreeSpace;
+      } else {
+        error.hint = "look at the disk and at the kernel's log";
+      }
+      break;
+    case SQLITE_FULL: error.hint = kFreeSpace; break;
     default: break;
   }
   return error;

@@ -114,7 +114,10 @@ def test_every_operation_answers_as_documented(world, service):
     service.post(f"/api/v1/plans/{plan_id}/approve", {"digest": "0" * 64}).expect(409)
     run_id = service.post(f"/api/v1/plans/{plan_id}/approve", {"digest": plan["digest"]}).expect(202).json["run_id"]
     assert service.wait_for_run(run_id)["total_deleted"] == 2
-    service.get(f"/api/v1/runs/{run_id}/deletions?limit=1").expect(200)
+    assert service.get(f"/api/v1/runs/{run_id}/deletions?limit=1").expect(200).json["next"]
+    assert service.get(f"/api/v1/runs/{run_id}/deletions").expect(200).json["next"] is None
+    service.get("/api/v1/runs?before=").expect(200)
+    service.get("/api/v1/plans?before=").expect(200)
     service.post(f"/api/v1/plans/{plan_id}/approve", {"digest": plan["digest"]}).expect(409)
     service.delete(f"/api/v1/plans/{plan_id}").expect(204)
 
@@ -132,8 +135,9 @@ def test_what_goes_wrong_is_documented_too(world, service):
                  f"/api/v1/plans/{UNKNOWN}/candidates", "/api/v1/buckets/nobody", "/api/v1/buckets/nobody/history"):
         service.get(path).expect(404)
     for path in ("/api/v1/runs?limit=0", "/api/v1/runs?nonsense=1", "/api/v1/plans?before=x", "/api/v1/buckets/media/history?days=x",
-                 "/api/v1/schedules?count=0", "/api/v1/explain", "/api/v1/doctor?bucket=nobody", "/api/v1/events?last_event_id=x"):
-        service.get(path).expect(400)
+                 "/api/v1/schedules?count=0", "/api/v1/explain", "/api/v1/doctor?bucket=nobody", "/api/v1/events?last_event_id=x",
+                 "/api/v1/doctor?bucket=", "/api/v1/explain?object=", f"/api/v1/runs/{UNKNOWN}/deletions?after=99999999999999999999", "/livez?%00", "/api/v1/buckets?%00"):
+        assert service.get(path).expect(400).json["hint"]
     for body, field in (({}, "task"), ({"task": "apply"}, "task"), ({"task": "stats", "dry": True}, "dry"), ({"task": "stats", "buckets": ["nobody"]}, "buckets")):
         assert service.post("/api/v1/runs", body).expect(422).json["field"] == field
     service.post("/api/v1/runs", b"{").expect(400)
@@ -141,6 +145,7 @@ def test_what_goes_wrong_is_documented_too(world, service):
     service.post("/api/v1/runs", {"task": "stats"}, token=None).expect(401)
     service.post("/api/v1/runs", {"task": "stats"}, token="wrong").expect(401)
     service.post("/api/v1/runs", {"task": "stats"}, headers={"Sec-Fetch-Site": "cross-site"}).expect(403)
+    service.post("/api/v1/runs", {"task": "stats"}, headers={"Origin": "http://evil.example"}).expect(403)
     service.post("/api/v1/plans", {"accept": ["nonsense"]}).expect(422)
     service.get("/api/v1/runs", headers={"Host": "evil.example"}).expect(421)
     for path in (f"/api/v1/runs/{UNKNOWN}", f"/api/v1/plans/{UNKNOWN}"):

@@ -96,6 +96,34 @@ def test_a_full_state_disk_is_named_and_nothing_is_deleted_that_is_not_journalle
         subprocess.run(["umount", small.state], check=True)
 
 
+def test_a_state_disk_that_is_full_at_the_start_is_named(small, root):
+    small.state.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", small.state], capture_output=True).returncode != 0:
+        pytest.skip("this user may not mount")
+    service = Service(small)
+    try:
+        small.scan().expect(OK)
+        stuffing = small.state / "stuffing"
+        with pytest.raises(OSError), open(stuffing, "wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 512)
+        service.launch()
+        service.expect_exit(FAILURE, 10)
+        refused = service.log_events("service.refused")[0]
+        assert "full" in refused["message"] and "free some space" in refused["hint"]
+        error = small.run("runs").expect(FAILURE).of("error")[0]
+        assert "full" in error["message"] and "free some space" in error["hint"]
+        stuffing.unlink()
+        service.start()
+        assert service.run("stats")["status"] == "success"
+        service.stop()
+    finally:
+        if service.popen and service.popen.poll() is None:
+            service.popen.kill()
+            service.popen.wait()
+        subprocess.run(["umount", small.state], check=True)
+
+
 def test_once_the_state_directory_is_gone_nothing_is_deleted(small):
     """Invariant 6: what a state directory that nobody looks at says is known to nobody."""
     small.put("orphan")

@@ -31,6 +31,23 @@ std::string host_name(std::string_view host) {
   return lower(host.substr(0, host.find(':')));
 }
 
+// Without the port that `scheme` has by itself: browsers leave it out of Origin and of Host.
+std::string authority_of(std::string_view authority, std::string_view scheme) {
+  const std::string_view port = scheme == "https" ? ":443" : scheme == "http" ? ":80" : "";
+  if (authority.ends_with(port)) authority.remove_suffix(port.size());
+  return lower(authority);
+}
+
+// A browser names the page that sends a change: "https://host:port", or "null" where it keeps the page to itself. Programs send none.
+bool is_of_another_origin(std::string_view origin, std::string_view host) {
+  if (origin.empty()) return false;
+  constexpr std::string_view kBehindScheme = "://";
+  const std::size_t end = origin.find(kBehindScheme);
+  if (end == std::string_view::npos) return true;
+  const std::string scheme = lower(origin.substr(0, end));
+  return host.empty() || authority_of(origin.substr(end + kBehindScheme.size()), scheme) != authority_of(host, scheme);
+}
+
 // The token of "Bearer TOKEN"; nullopt for anything else.
 std::optional<std::string_view> bearer_token(std::string_view header) {
   constexpr std::string_view kScheme = "bearer ";
@@ -55,6 +72,7 @@ std::optional<Problem> check_token(const ServerRequest& request, const std::func
   if (!wanted) {
     // Not there or not readable is as good as none; anything else is our own trouble.
     Problem problem{wanted.error().code == ErrorCode::permission_denied ? 403 : 500, format("the token cannot be read, so nothing can be changed: {}", wanted.error().message), wanted.error().hint};
+    if (problem.hint.empty()) problem.hint = "let `http: {token_file: ...}` in the configuration name a file that is there and that the user of the service can read";
     problem.code = to_string(wanted.error().code);
     return problem;
   }
@@ -99,7 +117,7 @@ std::optional<Problem> check_loopback_host(const ServerRequest& request) {
 }
 
 std::optional<Problem> check_change(const ServerRequest& request, const std::function<Result<std::optional<std::string>>()>& token) {
-  if (lower(trimmed(request.header("sec-fetch-site"))) == "cross-site") {
+  if (lower(trimmed(request.header("sec-fetch-site"))) == "cross-site" || is_of_another_origin(trimmed(request.header("origin")), trimmed(request.header("host")))) {
     return Problem{403, "a page of another site sent this", "changes are taken from programs and from pages of this very address"};
   }
   if (auto problem = check_token(request, token)) return problem;

@@ -17,7 +17,7 @@ namespace heimdall {
 // 127.0.0.1 and [::1] are ours. 421.
 std::optional<Problem> check_loopback_host(const ServerRequest& request);
 
-// What changes something: not from a page of another site, 403; not without the token, 401 (403 if none is configured, 500 if it cannot be read); and a body
+// What changes something: not from a page of another site, which a browser tells by Sec-Fetch-Site or by an Origin that is not the Host, 403; not without the token, 401 (403 if none is configured, 500 if it cannot be read); and a body
 // only as JSON, 415.
 std::optional<Problem> check_change(const ServerRequest& request, const std::function<Result<std::optional<std::string>>()>& token);
 

@@ -79,6 +79,31 @@ TEST(AccessTest, takes_nothing_from_pages_of_other_sites) {
   EXPECT_EQ(status_of(check_change(change({{"authorization", "Bearer right"}, {"sec-fetch-site", "same-origin"}}), kToken)), 200);
 }
 
+TEST(AccessTest, takes_nothing_from_pages_of_other_origins) {
+  const auto status = [](const std::string& origin, const std::string& host) {
+    return status_of(check_change(change({{"authorization", "Bearer right"}, {"origin", origin}, {"host", host}}), kToken));
+  };
+  const std::vector<std::pair<std::string, std::string>> own = {
+      {"http://127.0.0.1:8001", "127.0.0.1:8001"}, {"http://LocalHost:8001", "localhost:8001"}, {"http://[::1]:8001", "[::1]:8001"},
+      {"https://heimdall.example", "heimdall.example"}, {"https://heimdall.example", "heimdall.example:443"}, {"http://heimdall.example:80", "heimdall.example"},
+  };
+  for (const auto& [origin, host] : own) EXPECT_EQ(status(origin, host), 200) << origin << " " << host;
+  const std::vector<std::pair<std::string, std::string>> others = {
+      {"null", "127.0.0.1:8001"}, {"http://evil.example", "127.0.0.1:8001"}, {"http://127.0.0.1:8002", "127.0.0.1:8001"}, {"http://localhost:8001", "127.0.0.1:8001"},
+      {"http://127.0.0.1", "127.0.0.1:8001"}, {"https://heimdall.example:80", "heimdall.example"}, {"127.0.0.1:8001", "127.0.0.1:8001"},
+      {"http://127.0.0.1:8001, http://evil.example", "127.0.0.1:8001"}, {"http://127.0.0.1:8001.evil.example", "127.0.0.1:8001"}, {"http://", ""},
+  };
+  for (const auto& [origin, host] : others) EXPECT_EQ(status(origin, host), 403) << origin << " " << host;
+  EXPECT_EQ(status_of(check_change(change({{"authorization", "Bearer right"}, {"host", "127.0.0.1:8001"}}), kToken)), 200) << "programs name no origin";
+}
+
+TEST(AccessTest, a_token_file_that_is_not_there_is_told_with_what_to_do) {
+  const auto problem = check_change(change({{"authorization", "Bearer right"}}), token(Error{ErrorCode::permission_denied, "cannot open the token file", ""}));
+  ASSERT_TRUE(problem.has_value());
+  EXPECT_EQ(problem->status, 403);
+  EXPECT_THAT(problem->hint, HasSubstr("token_file"));
+}
+
 TEST(AccessTest, knows_the_names_of_this_machine) {
   for (const char* host : {"localhost", "LocalHost:8001", "127.0.0.1", "127.0.0.1:80", "127.0.0.2", "[::1]", "[::1]:8001"}) {
     EXPECT_EQ(status_of(check_loopback_host({"GET", "/", {}, {{"host", host}}, "", ""})), 200) << host;

@@ -43,7 +43,9 @@ TEST(ApiPlansTest, are_made_looked_at_and_carried_out) {
   const Json used = place.get("/api/v1/plans/" + id).json();
   EXPECT_EQ(used["status"], "used");
   EXPECT_EQ(used["used_by"], run);
-  EXPECT_EQ(place.post("/api/v1/plans/" + id + "/approve", approval(plan)).status(), 409);
+  const Answer again = place.post("/api/v1/plans/" + id + "/approve", approval(plan));
+  EXPECT_EQ(again.status(), 409);
+  EXPECT_EQ(again.json()["hint"], "make a new plan: POST /api/v1/plans");
 }
 
 TEST(ApiPlansTest, take_a_limit_of_the_oldest) {

@@ -65,7 +65,15 @@ TEST(OpenApiTest, says_of_each_operation_what_it_does_and_whether_it_needs_the_t
     const bool changes = route.substr(0, 4) != "GET ";
     EXPECT_EQ(operation.contains("security"), changes) << route;
     EXPECT_EQ(operation["responses"].contains("401"), changes) << route;
+    EXPECT_TRUE(operation["responses"].contains("400")) << route << ": any request may be malformed";
   });
+}
+
+TEST(OpenApiTest, every_cursor_is_null_at_the_end) {
+  const Json json = document();
+  for (const char* list : {"RunList", "PlanList", "CandidateList", "DeletionList"}) {
+    EXPECT_EQ(json["components"]["schemas"][list]["properties"]["next"]["type"], Json({"string", "null"})) << list;
+  }
 }
 
 TEST(OpenApiTest, names_each_part_of_a_path_as_a_parameter) {

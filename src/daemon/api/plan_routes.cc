@@ -141,7 +141,11 @@ class PlanRoutes {
     const auto config = context_.config();
     std::vector<BucketPolicy> policies;
     for (const BucketConfig& bucket : config->buckets) policies.push_back(bucket.policy);
-    if (const auto approved = approve(**plan, Limits{context_.clock.now(), policies, *used_by}); !approved) return response_of(problem_of(approved.error()));
+    if (const auto approved = approve(**plan, Limits{context_.clock.now(), policies, *used_by}); !approved) {
+      Problem problem = problem_of(approved.error());
+      if (approved.error().code == ErrorCode::failed_precondition) problem.hint = "make a new plan: POST /api/v1/plans";
+      return response_of(problem);
+    }
 
     auto path = shelf_.path_of(id);
     if (!path) return response_of(problem_of(path.error()));
