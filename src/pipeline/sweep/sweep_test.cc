@@ -504,6 +504,25 @@ TEST_F(SweepTest, rechecks_again_when_the_verdict_got_stale_before_sending) {
   EXPECT_EQ(report.figures.orphans_deleted, 2U);
 }
 
+// Invariant 6: what had an intent and was never sent is known, also where the store goes away before it could be.
+TEST_F(SweepTest, what_was_not_sent_when_the_store_went_away_is_not_in_doubt) {
+  world_.put_orphans(3);
+  const ApprovedPlan plan = world_.approved_plan();
+  int lookups = 0;
+  world_.source().data().before_read = [&] { ++lookups; };
+  world_.source().data().after_rows = [&] {
+    if (lookups == 2) world_.clock.advance(11s);  // the verdict is stale by the time the intents are there
+  };
+  FaultyStore faulty(world_.store, {StoreFault::error, 2, StoreCall::inspect});
+  world_.store_port = &faulty;
+  const SweepReport report = world_.sweep_only(plan);
+  ASSERT_TRUE(report.failure.has_value());
+  EXPECT_EQ(report.failure->code, ErrorCode::unavailable);
+  EXPECT_EQ(world_.outcome("orphan/100"), Outcome::failed);
+  EXPECT_EQ(report.figures.deletion_failures, 3U);
+  EXPECT_EQ(world_.journal.in_doubt("").value().size(), 0U);
+}
+
 // Invariant 12: the store asks the gate before each of its requests.
 TEST_F(SweepTest, what_was_not_sent_in_time_is_rechecked_before_it_is_sent) {
   world_.put_orphans(3);
