@@ -97,7 +97,7 @@ def test_a_store_that_is_restarted_in_the_middle_of_a_sweep(world, own_minio):
     wait_until(lambda: not os.path.exists(world.path(keys[0])))
     own_minio.tell("kill")
     own_minio.tell("start")
-    service.wait_for_run(run_id, 60)
+    service.wait_for_run(run_id, 150)
     service.wait_for("/readyz")
     summary = service.run("cleanup")
     assert summary["status"] == "success", summary
