@@ -102,13 +102,7 @@ def test_the_next_apply_recovers_first(world, point):
 
 def killed_in_two_buckets(world):
     """Something is left in doubt in `media` and in `more`; the orphans of both are gone then, and nothing else is due."""
-    world.live("1", "2")
-    world.put("orphan")
-    more = world.add_bucket("more")
-    for name in ("1", "2", "orphan"):
-        (more / name).write_text("x")
-        os.utime(more / name, (1e9, 1e9))
-    world.sql("INSERT INTO more VALUES ('1')", "INSERT INTO more VALUES ('2')")
+    more = two_buckets(world)
     for bucket in ("media", "more"):
         world.plan("--bucket", bucket).expect(OK)
         assert world.apply("--bucket", bucket, env={"HEIMDALL_STORAGE_CRASH_AT": "sweep.removed"}).code == -signal.SIGKILL

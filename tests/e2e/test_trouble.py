@@ -250,13 +250,7 @@ def test_a_folder_that_cannot_be_read_is_partial_and_nothing_in_it_is_planned(wo
 
 
 def test_a_run_that_ends_with_one_bucket_names_those_that_it_did_not_touch(world):
-    world.live("1", "2")
-    world.put("orphan")
-    more = world.add_bucket("more")
-    for name in ("1", "2", "orphan"):
-        (more / name).write_text("x")
-        os.utime(more / name, (1e9, 1e9))
-    world.sql("INSERT INTO more VALUES ('1')", "INSERT INTO more VALUES ('2')")
+    more = two_buckets(world)
     world.plan().expect(OK)
     (world.media / ".heimdall-trash").write_text("no directory")
     ended = world.apply()

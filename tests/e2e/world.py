@@ -320,3 +320,15 @@ class World:
 
     def journal(self, run_id):
         return self.run("runs", "show", run_id).expect(OK).outcomes()
+
+
+def two_buckets(world):
+    """`media` and `more` with two referenced objects and an orphan each; the directory of `more`."""
+    world.live("1", "2")
+    world.put("orphan")
+    more = world.add_bucket("more")
+    for name in ("1", "2", "orphan"):
+        (more / name).write_text("x")
+        os.utime(more / name, (1e9, 1e9))
+    world.sql("INSERT INTO more VALUES ('1')", "INSERT INTO more VALUES ('2')")
+    return more
